@@ -1,0 +1,16 @@
+/** Assertions for our own mistakes. Never caught: the process crashes and is started again. Pure. */
+
+/** Throws when `condition` is false; `invariant` states in words what had to hold. */
+export function assert(condition: boolean, invariant: string): asserts condition {
+  if (!condition) throw new AssertionFailure(invariant);
+}
+
+/** Marks a branch that the types exclude. */
+export function unreachable(value: never, what: string): never {
+  throw new AssertionFailure(`${what}: ${JSON.stringify(value)} cannot occur`);
+}
+
+/** A broken invariant of this program: a bug, not bad input. */
+export class AssertionFailure extends Error {
+  override readonly name = "AssertionFailure";
+}
