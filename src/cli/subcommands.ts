@@ -21,11 +21,6 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
     load: async () => (await import("./test.ts")).run,
   },
   {
-    name: "doctor",
-    summary: "list what this machine has and lacks, and the line that fixes it",
-    load: async () => (await import("./doctor.ts")).run,
-  },
-  {
     name: "lab",
     summary: "start, show and stop a topology: up, status, down",
     load: async () => (await import("./lab.ts")).run,
@@ -72,9 +67,11 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
   },
 ];
 
-/** Returns the text of `flowlift help`. */
+/** Returns the text of `flowlift help`. The launcher itself is the doctor: it must work without Node. */
 export function formatUsage(): string {
   const width = Math.max(...SUBCOMMANDS.map((subcommand) => subcommand.name.length));
   const lines = SUBCOMMANDS.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`);
-  return `usage: flowlift COMMAND [ARGUMENT ...]\n\n${lines.join("\n")}\n`;
+  const doctor = "doctor".padEnd(width);
+  lines.push(`  ${doctor}  list what this machine has and lacks, and the line that fixes it`);
+  return `usage: ./flowlift COMMAND [ARGUMENT ...]\n\n${lines.join("\n")}\n`;
 }

@@ -1,7 +1,100 @@
-/** `flowlift test`. */
-import { FlowliftError } from "../lib/base/errors.ts";
+/**
+ * `flowlift test`: lint, types, dead code, unit and system tests; `--full` adds the long campaigns.
+ *
+ * Effect: runs each step as a child process and prints what it printed.
+ */
+import { spawnSync } from "node:child_process";
+import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { EXIT_CLAIM_FAILED, EXIT_HELD, EXIT_USAGE } from "../lib/base/exit-code.ts";
+import { findProjectRoot } from "../lib/base/project-root.ts";
+import { readEnvironment, readSetting } from "../lib/base/settings.ts";
+import { parseFlags } from "./arguments.ts";
 
-/** Runs the subcommand. */
-export async function run(_args: readonly string[]): Promise<number> {
-  throw new FlowliftError("USAGE", "This command is not built yet");
+const USAGE = "flowlift test [--unit] [--full]";
+
+interface Step {
+  readonly name: string;
+  readonly command: string;
+  readonly args: readonly string[];
+  /** Where vitest writes its counts, for steps that run tests. */
+  readonly resultFile?: string;
+}
+
+function listSteps(root: string, unitOnly: boolean): Step[] {
+  const bin = (name: string): string => join(root, "node_modules", ".bin", name);
+  const resultFile = (project: string): string => join(root, ".flowlift", `test-${project}.json`);
+  const vitest = (project: string): Step => ({
+    name: `${project} tests`,
+    command: bin("vitest"),
+    args: [
+      ...["run", "--project", project, "--reporter=default", "--reporter=json"],
+      `--outputFile.json=${resultFile(project)}`,
+    ],
+    resultFile: resultFile(project),
+  });
+  const steps: Step[] = [
+    { name: "lint", command: bin("biome"), args: ["check", "."] },
+    { name: "types", command: bin("tsc"), args: ["-p", "test/tsconfig.json"] },
+    { name: "dead code", command: bin("knip"), args: [] },
+    vitest("unit"),
+  ];
+  return unitOnly ? steps : [...steps, vitest("system")];
+}
+
+interface Counts {
+  passed: number;
+  failed: number;
+}
+
+function runStep(root: string, step: Step, counts: Counts, full: boolean): boolean {
+  process.stdout.write(`\n== ${step.name}\n`);
+  if (step.resultFile !== undefined) rmSync(step.resultFile, { force: true });
+  const env = { ...readEnvironment(), ...(full ? { FLOWLIFT_TEST_FULL: "1" } : {}) };
+  const started = performance.now();
+  const done = spawnSync(step.command, step.args, { cwd: root, stdio: "inherit", env });
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  const held = done.status === 0;
+  if (step.resultFile === undefined) {
+    if (held) counts.passed++;
+    else counts.failed++;
+  } else addTestCounts(step.resultFile, counts);
+  process.stdout.write(`== ${step.name}: ${held ? "held" : "FAILED"} after ${seconds} s\n`);
+  return held;
+}
+
+function addTestCounts(resultFile: string, counts: Counts): void {
+  try {
+    const result = JSON.parse(readFileSync(resultFile, "utf8")) as Record<string, unknown>;
+    counts.passed += Number(result["numPassedTests"]);
+    counts.failed += Number(result["numFailedTests"]);
+  } catch {
+    counts.failed++; // The runner died before it could count: that is a failure, whatever it printed.
+  }
+}
+
+/** Runs every step, also after one failed, and prints the counts alone on the last line. */
+export async function run(args: readonly string[]): Promise<number> {
+  const flags = parseFlags(
+    args,
+    { values: [], switches: ["unit", "full"], positionalsMax: 0 },
+    USAGE,
+  );
+  if (readSetting("UPDATE_EXPECTED") !== undefined) {
+    process.stderr.write(
+      "flowlift: unset UPDATE_EXPECTED first: it makes tests rewrite what they expect\n",
+    );
+    return EXIT_USAGE;
+  }
+  const root = findProjectRoot();
+  mkdirSync(join(root, ".flowlift"), { recursive: true });
+  const counts: Counts = { passed: 0, failed: 0 };
+  const failures: string[] = [];
+  const full = flags.switches.has("full");
+  for (const step of listSteps(root, flags.switches.has("unit"))) {
+    if (!runStep(root, step, counts, full)) failures.push(step.name);
+  }
+  if (failures.length > 0) process.stdout.write(`\nfailed: ${failures.join(", ")}\n`);
+  process.stdout.write(`\ntests: ${counts.passed} passed, ${counts.failed} failed\n`);
+  return failures.length === 0 && counts.failed === 0 ? EXIT_HELD : EXIT_CLAIM_FAILED;
 }
