@@ -69,6 +69,11 @@ export class ChunkDecoder implements MessageDecoder {
     return this.#message.lengthBytes;
   }
 
+  /** Why the decoder is broken; `push` reports it at once, or after the messages that came before. */
+  get failure(): FramingError | undefined {
+    return this.#error;
+  }
+
   /** True between two messages: nothing of a next one has come. */
   get atBoundary(): boolean {
     return this.#state === "lf" && this.#message.lengthBytes === 0;
@@ -99,7 +104,7 @@ export class ChunkDecoder implements MessageDecoder {
       if (problem !== undefined) {
         this.#error = problem;
         this.#forgetMessage();
-        return err(problem);
+        return messages.length > 0 ? ok(messages) : err(problem);
       }
       at++;
     }

@@ -1,0 +1,152 @@
+/**
+ * The byte stream of the serial port: session markers and NETCONF 1.1 chunks.
+ *
+ *   marker   0xFF  id (16 lower-case hex digits)  LF          18 bytes
+ *   message  ( LF # size LF data )+  LF # # LF                RFC 6242 §4.2
+ *
+ * Pure: bytes in, items out. Source: RFC 6242 §4.2; docs/offload-binding.md §4.
+ * Invariant: the items do not depend on how the stream was cut. 0xFF always starts a marker: UTF-8
+ * never contains it. Whatever came before a marker is forgotten, partial chunk and message included.
+ * Limit: MESSAGE_BYTES_MAX, CHUNK_BYTES_MAX, or what the caller gives below them.
+ */
+import { assert } from "../lib/base/assert.ts";
+import { ChunkDecoder, encodeChunked, type FramingError } from "../lib/netconf/framing.ts";
+import { CHUNK_BYTES_MAX, MESSAGE_BYTES_MAX } from "./messages.ts";
+
+/** Occurs nowhere on the wire but at the start of a marker. */
+export const MARKER_BYTE = 0xff;
+export const SESSION_ID_DIGITS = 16;
+/** 0xFF, the digits, LF. */
+export const MARKER_BYTES: number = 1 + SESSION_ID_DIGITS + 1;
+
+const LF = 10;
+
+/** 16 lower-case hexadecimal digits, drawn at random by the side that starts a session. */
+export type SessionId = string & { readonly brand: "SessionId" };
+
+export type FrameViolation = FramingError["kind"] | "marker-malformed";
+
+export type FrameItem =
+  | { readonly kind: "marker"; readonly sessionId: SessionId }
+  | { readonly kind: "message"; readonly bytes: Buffer }
+  /** Nothing comes after this but a marker. */
+  | { readonly kind: "violation"; readonly what: FrameViolation };
+
+export interface FrameLimits {
+  readonly messageBytesMax: number;
+  readonly chunkBytesMax: number;
+}
+
+export const PROTOCOL_LIMITS: FrameLimits = {
+  messageBytesMax: MESSAGE_BYTES_MAX,
+  chunkBytesMax: CHUNK_BYTES_MAX,
+};
+
+/** Returns the id, or undefined when the text is none. */
+export function parseSessionId(text: string): SessionId | undefined {
+  return /^[0-9a-f]{16}$/.test(text) ? (text as SessionId) : undefined;
+}
+
+/** Turns the bytes of a serial port into markers, messages and violations. */
+export class FrameDecoder {
+  readonly #chunks: ChunkDecoder;
+  /** `lost`: drop until a marker. `marker`: inside one. */
+  #state: "lost" | "marker" | "chunks" = "lost";
+  #marker = "";
+  #droppedBytes = 0;
+
+  constructor(limits: FrameLimits = PROTOCOL_LIMITS) {
+    assert(limits.messageBytesMax <= MESSAGE_BYTES_MAX, "a limit is not above the protocol's");
+    this.#chunks = new ChunkDecoder(limits);
+  }
+
+  /** Bytes passed over while looking for a marker; for counters. */
+  get droppedBytes(): number {
+    return this.#droppedBytes;
+  }
+
+  /** Forgets everything; the next item is a marker. */
+  reset(): void {
+    this.#state = "lost";
+    this.#marker = "";
+    this.#chunks.reset();
+  }
+
+  /** Takes bytes; returns what they complete, in order. */
+  push(input: Uint8Array): FrameItem[] {
+    const bytes = Buffer.from(input.buffer, input.byteOffset, input.byteLength);
+    const items: FrameItem[] = [];
+    let at = 0;
+    while (at < bytes.length) {
+      if (bytes[at] === MARKER_BYTE) {
+        this.#startMarker();
+        at++;
+      } else if (this.#state === "marker") {
+        this.#takeMarkerByte(bytes[at] ?? 0, items);
+        at++;
+      } else {
+        const marker = bytes.indexOf(MARKER_BYTE, at);
+        const end = marker < 0 ? bytes.length : marker;
+        this.#takeChunks(bytes.subarray(at, end), items);
+        at = end;
+      }
+    }
+    return items;
+  }
+
+  #startMarker(): void {
+    this.#state = "marker";
+    this.#marker = "";
+    this.#chunks.reset();
+  }
+
+  #takeMarkerByte(byte: number, items: FrameItem[]): void {
+    if (this.#marker.length < SESSION_ID_DIGITS) {
+      if (isLowerHexDigit(byte)) this.#marker += String.fromCharCode(byte);
+      else this.#violate("marker-malformed", items);
+      return;
+    }
+    if (byte !== LF) {
+      this.#violate("marker-malformed", items);
+      return;
+    }
+    this.#state = "chunks";
+    items.push({ kind: "marker", sessionId: this.#marker as SessionId });
+  }
+
+  #takeChunks(bytes: Buffer, items: FrameItem[]): void {
+    if (this.#state === "lost") {
+      this.#droppedBytes += bytes.length;
+      return;
+    }
+    const messages = this.#chunks.push(bytes);
+    if (messages.ok) {
+      for (const message of messages.value) items.push({ kind: "message", bytes: message });
+    }
+    const failure = this.#chunks.failure;
+    if (failure !== undefined) this.#violate(failure.kind, items);
+  }
+
+  #violate(what: FrameViolation, items: FrameItem[]): void {
+    this.reset();
+    items.push({ kind: "violation", what });
+  }
+}
+
+function isLowerHexDigit(byte: number): boolean {
+  return (byte >= 0x30 && byte <= 0x39) || (byte >= 0x61 && byte <= 0x66);
+}
+
+/** Returns the 18 bytes of a marker. */
+export function encodeMarker(sessionId: SessionId): Buffer {
+  const marker = Buffer.alloc(MARKER_BYTES);
+  marker[0] = MARKER_BYTE;
+  marker.write(sessionId, 1, "latin1");
+  marker[MARKER_BYTES - 1] = LF;
+  return marker;
+}
+
+/** Returns the chunks of a message; its bytes are UTF-8, so none of them is 0xFF. */
+export function encodeMessage(message: string | Uint8Array): Buffer {
+  return encodeChunked(message, CHUNK_BYTES_MAX);
+}
