@@ -1,0 +1,211 @@
+/**
+ * One element of an edit, resolved against the schema.
+ *
+ * Pure: canonical XML (as libyang prints it) => edit nodes.
+ * Source: RFC 6241 §7.2 (operation), RFC 7950 §7.7.9 and §7.8.6 (insert, key, value).
+ */
+
+import { err, ok, type Result } from "../lib/base/result.ts";
+import { NS_NETCONF, NS_YANG } from "../lib/netconf/names.ts";
+import { attributeError, elementError, type RpcError } from "../lib/netconf/rpc-error.ts";
+import { formatXml, type XmlElement } from "../lib/xml/tree.ts";
+import { formatEntryKey, type Prefixes } from "./data-node.ts";
+import { findSchemaChild, type Schema, type SchemaNode } from "./schema.ts";
+
+export type EditOperation = "merge" | "replace" | "create" | "delete" | "remove" | "none";
+export type DefaultOperation = "merge" | "replace" | "none";
+
+/** Where an entry of a user-ordered list goes. */
+export type Insert =
+  | { readonly where: "first" | "last" }
+  | { readonly where: "before" | "after"; readonly anchorKey: string };
+
+export interface EditNode {
+  readonly schema: SchemaNode;
+  /** Absent: the parent's. */
+  readonly operation: EditOperation | undefined;
+  /** The key of a list or leaf-list entry. */
+  readonly entryKey: string;
+  readonly value: string;
+  readonly prefixes: Prefixes;
+  readonly insert: Insert | undefined;
+  readonly children: readonly EditNode[];
+  /** Leaves below this node that go, and whether each must exist. */
+  readonly removedLeaves: readonly RemovedLeaf[];
+  /** The element's text, for anydata and anyxml. */
+  readonly xml: string;
+}
+
+export interface RemovedLeaf {
+  readonly schema: SchemaNode;
+  readonly mustExist: boolean;
+}
+
+/** Namespace of our annotation `removed-leaves`: see edit-payload.ts. */
+export const NS_EDIT = "urn:flowlift:edit";
+export const REMOVED_LEAVES = "removed-leaves";
+
+const OPERATIONS: ReadonlySet<string> = new Set(["merge", "replace", "create", "delete", "remove"]);
+
+/** Returns the `operation` attribute of an element, undefined when there is none. */
+export function readOperation(element: XmlElement): Result<EditOperation | undefined, RpcError> {
+  const attribute = element.attributes.find(
+    ({ local, namespace }) => local === "operation" && namespace === NS_NETCONF,
+  );
+  if (attribute === undefined) return ok(undefined);
+  if (OPERATIONS.has(attribute.value)) return ok(attribute.value as EditOperation);
+  const text = `"${attribute.value}" is no operation of edit-config`;
+  return err(attributeError("bad-attribute", "operation", element.local, text));
+}
+
+/** Resolves the elements below `<config>`; counts keyless entries (state) on their own. */
+export class EditNodeReader {
+  readonly #schema: Schema;
+  #keylessCount = 0;
+
+  constructor(schema: Schema) {
+    this.#schema = schema;
+  }
+
+  readRoots(elements: readonly XmlElement[]): Result<EditNode[], RpcError> {
+    return this.#readAll(elements, this.#schema.roots, {});
+  }
+
+  #readAll(
+    elements: readonly XmlElement[],
+    siblings: ReadonlyMap<string, readonly SchemaNode[]>,
+    scope: Prefixes,
+  ): Result<EditNode[], RpcError> {
+    const nodes: EditNode[] = [];
+    for (const element of elements) {
+      const node = this.#read(element, siblings, scope);
+      if (!node.ok) return node;
+      nodes.push(node.value);
+    }
+    return ok(nodes);
+  }
+
+  #read(
+    element: XmlElement,
+    siblings: ReadonlyMap<string, readonly SchemaNode[]>,
+    outer: Prefixes,
+  ): Result<EditNode, RpcError> {
+    const schema = findSchemaChild(siblings, element.local, element.namespace);
+    if (schema === undefined) {
+      const text = `There is no node "${element.local}" here in "${element.namespace}"`;
+      return err(elementError("unknown-element", element.local, text, { type: "application" }));
+    }
+    const operation = readOperation(element);
+    if (!operation.ok) return operation;
+    const scope = hasOwn(element.declared) ? { ...outer, ...element.declared } : outer;
+    const isLeaf = schema.kind === "leaf" || schema.kind === "leaf-list";
+    const below =
+      isLeaf || schema.kind === "any" ? ok([]) : this.#readBelow(element, schema, scope);
+    if (!below.ok) return below;
+    const insert = readInsert(element, schema);
+    if (!insert.ok) return insert;
+    return ok({
+      schema,
+      operation: operation.value,
+      entryKey: this.#keyOf(schema, element, below.value),
+      value: isLeaf ? element.text : "",
+      prefixes: isLeaf ? usedPrefixes(element.text, scope) : {},
+      insert: insert.value,
+      children: below.value,
+      removedLeaves: readRemovedLeaves(element, schema),
+      xml: schema.kind === "any" ? formatXml(element) : "",
+    });
+  }
+
+  #readBelow(
+    element: XmlElement,
+    schema: SchemaNode,
+    scope: Prefixes,
+  ): Result<EditNode[], RpcError> {
+    return this.#readAll(element.children, schema.children, scope);
+  }
+
+  #keyOf(schema: SchemaNode, element: XmlElement, children: readonly EditNode[]): string {
+    if (schema.kind === "leaf-list") {
+      return schema.config ? element.text : `${element.text}\u0001${this.#keylessCount++}`;
+    }
+    if (schema.kind !== "list") return "";
+    if (schema.keys.length === 0) return `\u0001${this.#keylessCount++}`;
+    const values = schema.keys.map(
+      (name) => children.find((child) => child.schema.name === name)?.value ?? "",
+    );
+    return formatEntryKey(values);
+  }
+}
+
+function hasOwn(record: Prefixes): boolean {
+  for (const _ in record) return true;
+  return false;
+}
+
+/** A value may name prefixes that were declared above it; only values with a colon can. */
+function usedPrefixes(value: string, scope: Prefixes): Prefixes {
+  if (!value.includes(":")) return {};
+  const used: Record<string, string> = {};
+  for (const [prefix, namespace] of Object.entries(scope)) {
+    if (prefix !== "" && value.includes(`${prefix}:`)) used[prefix] = namespace;
+  }
+  return used;
+}
+
+function readRemovedLeaves(element: XmlElement, schema: SchemaNode): RemovedLeaf[] {
+  const attribute = element.attributes.find(
+    ({ local, namespace }) => local === REMOVED_LEAVES && namespace === NS_EDIT,
+  );
+  if (attribute === undefined) return [];
+  return attribute.value.split(" ").flatMap((item) => {
+    // "-module:name" must exist, "~module:name" need not.
+    const [module = "", name = ""] = item.slice(1).split(":");
+    const found = schema.children.get(name)?.find((node) => node.module === module);
+    return found === undefined ? [] : [{ schema: found, mustExist: item.startsWith("-") }];
+  });
+}
+
+function readInsert(element: XmlElement, schema: SchemaNode): Result<Insert | undefined, RpcError> {
+  const read = (name: string): string | undefined =>
+    element.attributes.find(({ local, namespace }) => local === name && namespace === NS_YANG)
+      ?.value;
+  const where = read("insert");
+  if (where === undefined) return ok(undefined);
+  const bad = (name: string, text: string): Result<Insert | undefined, RpcError> =>
+    err(attributeError("bad-attribute", name, element.local, text));
+  if (!schema.userOrdered) return bad("insert", `"${schema.name}" is not ordered by the user`);
+  if (where === "first" || where === "last") return ok({ where });
+  if (where !== "before" && where !== "after") {
+    return bad("insert", `"${where}" is not first, last, before or after`);
+  }
+  const name = schema.kind === "list" ? "key" : "value";
+  const anchor = read(name);
+  if (anchor === undefined) {
+    const text = `insert="${where}" needs the attribute "${name}"`;
+    return err(attributeError("missing-attribute", name, element.local, text));
+  }
+  const anchorKey = schema.kind === "list" ? parseKeyPredicates(schema, anchor) : anchor;
+  return anchorKey === undefined
+    ? bad(name, `"${anchor}" does not name every key of "${schema.name}"`)
+    : ok({ where, anchorKey });
+}
+
+/** Reads `[p:a='1'][p:b="2"]`; returns undefined when a key is missing or one is too many. */
+export function parseKeyPredicates(schema: SchemaNode, text: string): string | undefined {
+  const predicate = /\[\s*(?:[\w.-]+:)?([\w.-]+)\s*=\s*(?:'([^']*)'|"([^"]*)")\s*\]/y;
+  const values = new Map<string, string>();
+  let end = 0;
+  for (let match = predicate.exec(text); match !== null; match = predicate.exec(text)) {
+    values.set(match[1] ?? "", match[2] ?? match[3] ?? "");
+    end = predicate.lastIndex;
+  }
+  if (end !== text.trimEnd().length || values.size !== schema.keys.length) return undefined;
+  const ordered: string[] = [];
+  for (const key of schema.keys) {
+    const value = values.get(key);
+    if (value === undefined) return undefined;
+    ordered.push(value);
+  }
+  return formatEntryKey(ordered);
+}
