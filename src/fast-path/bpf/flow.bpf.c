@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: (Apache-2.0 OR GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * The fast path at a host port's tc ingress: forwards the packets of offloaded flows past the VM.
+ *
+ * Licence: like the rest of the project Apache-2.0; this object may also be used under "Dual BSD/GPL", which
+ * is what it declares to the kernel. Everything doubtful passes on to the VM. Needs CAP_BPF and
+ * CAP_NET_ADMIN, not CAP_PERFMON; runs on Linux 6.1 and newer.
+ */
+#include <linux/bpf.h>
+#include <linux/pkt_cls.h>
+#include <linux/types.h>
+#include <bpf/bpf_helpers.h>
+
+#define FLOW_LOAD(context, offset, to, bytes) \
+	bpf_skb_load_bytes((struct __sk_buff *)(context), (offset), (to), (bytes))
+#define FLOW_EGRESS_FITS(context, ifindex) tc_egress_fits((struct __sk_buff *)(context), (ifindex))
+
+/* A frame is measured by its segments: one of 64 kB that leaves in pieces is not too big. A device that
+ * vanished is an error, so its packets go to the VM. */
+static inline __attribute__((always_inline)) int tc_egress_fits(struct __sk_buff *skb,
+								 __u32 ifindex)
+{
+	__u32 mtu = 0;
+
+	return bpf_check_mtu(skb, ifindex, &mtu, 0, BPF_MTU_CHK_SEGS) == 0;
+}
+
+#include "flow-core.h"
+
+static __always_inline int tc_rewrite_transport(struct __sk_buff *skb,
+						const struct flow_packet *packet,
+						const struct flow_action *action)
+{
+	__u32 offset = ETH_HLEN + packet->l3_header_bytes;
+	__u32 check;
+	__u64 flags = 0;
+	int failed = 0;
+
+	if (packet->key.protocol == IPPROTO_UDP) {
+		check = offset + __builtin_offsetof(struct udphdr, check);
+		flags = BPF_F_MARK_MANGLED_0;
+	} else {
+		check = offset + __builtin_offsetof(struct tcphdr, check);
+	}
+	if (action->flags & FLOW_CHANGES_ADDRESSES)
+		failed |= bpf_l4_csum_replace(skb, check, 0, action->address_difference,
+					      flags | BPF_F_PSEUDO_HDR);
+	if (action->flags & FLOW_CHANGES_PORTS) {
+		failed |= bpf_l4_csum_replace(skb, check, 0, action->port_difference, flags);
+		failed |= bpf_skb_store_bytes(skb, offset, &action->new_source_port, 4, 0);
+	}
+	return failed;
+}
+
+static __always_inline int tc_rewrite_ipv4(struct __sk_buff *skb, const struct flow_packet *packet,
+					   const struct flow_action *action)
+{
+	/* TTL to destination address; the header's own sum stays right, so skb->csum stays too. */
+	struct {
+		__u8 ttl;
+		__u8 protocol;
+		__sum16 check;
+		__u8 source[4];
+		__u8 destination[4];
+	} header;
+
+	header.ttl = packet->ttl - 1;
+	header.protocol = packet->key.protocol;
+	header.check = flow_ipv4_check(packet->ipv4_check, action->address_difference);
+	__builtin_memcpy(header.source, action->new_source, 4);
+	__builtin_memcpy(header.destination, action->new_destination, 4);
+	return bpf_skb_store_bytes(skb, ETH_HLEN + __builtin_offsetof(struct iphdr, ttl), &header,
+				   sizeof(header), 0);
+}
+
+static __always_inline int tc_rewrite_ipv6(struct __sk_buff *skb, const struct flow_packet *packet,
+					   const struct flow_action *action)
+{
+	__u8 hop_limit = packet->ttl - 1;
+	int failed;
+
+	/* No header checksum covers these bytes, so skb->csum has to follow them. */
+	failed = bpf_skb_store_bytes(skb, ETH_HLEN + __builtin_offsetof(struct ipv6hdr, hop_limit),
+				     &hop_limit, 1, BPF_F_RECOMPUTE_CSUM);
+	if (action->flags & FLOW_CHANGES_ADDRESSES)
+		failed |= bpf_skb_store_bytes(skb,
+					      ETH_HLEN + __builtin_offsetof(struct ipv6hdr, saddr),
+					      action->new_source, 32, BPF_F_RECOMPUTE_CSUM);
+	return failed;
+}
+
+static __always_inline int tc_rewrite(struct __sk_buff *skb, const struct flow_packet *packet,
+				      const struct flow_action *action)
+{
+	int failed;
+
+	if (packet->key.family == FLOW_FAMILY_IPV4)
+		failed = tc_rewrite_ipv4(skb, packet, action);
+	else
+		failed = tc_rewrite_ipv6(skb, packet, action);
+	failed |= tc_rewrite_transport(skb, packet, action);
+	/* Destination, then source: the order of the Ethernet header. */
+	failed |= bpf_skb_store_bytes(skb, 0, action->new_destination_mac, 12,
+				      BPF_F_RECOMPUTE_CSUM);
+	return failed;
+}
+
+SEC("tc")
+int flowlift_flow(struct __sk_buff *skb)
+{
+	struct flow_decision decision = { .context = skb };
+	struct flow_packet packet = {};
+	struct flow_frame frame = {
+		.ifindex = skb->ifindex,
+		.frame_bytes = skb->len,
+		.gso_bytes = skb->gso_size,
+		.gso_segments = skb->gso_segs,
+		.has_vlan = skb->vlan_present,
+	};
+	__u32 wanted = skb->len < FLOW_HEADER_BYTES ? skb->len : FLOW_HEADER_BYTES;
+
+	if ((void *)(long)skb->data + FLOW_HEADER_BYTES > (void *)(long)skb->data_end)
+		bpf_skb_pull_data(skb, wanted);
+	if (!flow_read(skb, (void *)(long)skb->data, (void *)(long)skb->data_end, &frame, &packet))
+		return TC_ACT_UNSPEC;
+	if (flow_decide(&packet, &decision) != FLOW_FORWARD || !decision.action)
+		return TC_ACT_UNSPEC;
+	if (tc_rewrite(skb, &packet, decision.action)) {
+		__u32 reason = FLOW_DROP_REWRITE_FAILED;
+		__u64 *drops = bpf_map_lookup_elem(&flow_drops, &reason);
+
+		if (drops)
+			*drops += 1;
+		return TC_ACT_SHOT;
+	}
+	if (decision.egress_flags & FLOW_PORT_HAS_PEER)
+		return bpf_redirect_peer(decision.egress_ifindex, 0);
+	return bpf_redirect(decision.egress_ifindex, 0);
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";
