@@ -96,10 +96,6 @@ export class DataTree {
     release(this.#held);
   }
 
-  [Symbol.dispose](): void {
-    this.free();
-  }
-
   /** Returns the whole tree as text; an empty tree is `{}` or the empty text. */
   print(format: DataFormat, options: PrintOptions = {}): string {
     const { constants } = this.#held.owner.library;
@@ -231,11 +227,11 @@ export class DataTree {
     if (anchor === undefined) return err(problemOf("No such entry", anchorPath));
     if (node === anchor) return ok(undefined);
     const insert = where === "before" ? functions.lyd_insert_before : functions.lyd_insert_after;
-    const first = this.first;
-    const rest = node === first ? (readDataNode(node).next ?? NULL_POINTER) : first;
-    const code = insert(anchor, node);
-    if (code !== 0) return err(takeProblem(owner.library, owner.pointer, "move the entry"));
-    this.replaceFirst(functions.lyd_first_sibling(rest) ?? NULL_POINTER);
+    const { first } = this;
+    if (insert(anchor, node) !== 0) {
+      return err(takeProblem(owner.library, owner.pointer, "move the entry"));
+    }
+    this.replaceFirst(functions.lyd_first_sibling(first) ?? NULL_POINTER);
     return ok(undefined);
   }
 

@@ -14,6 +14,7 @@
  *     const problem = yang.validate(candidate);               // undefined: valid
  *     const rpc = yang.parseOperation(xml, "rpc");            // <request-offload …>, or "reply", …
  *     const whole = yang.parseNetconfRpc(xml);                // with its <rpc> envelope
+ *     const schema = yang.walkSchema();                       // .child(parent, namespace, name)
  *
  * Effect: owns C memory; `destroy()` ends it, and every tree of it. Calls block: 10,000 list
  * entries take some 100 ms, an offload request of one flow some 20 µs. One context serves one
@@ -25,7 +26,9 @@ import { err, ok, type Result } from "../base/result.ts";
 import { type DataFormat, DataTree } from "./data-tree.ts";
 import { INPUT_BYTES_MAX, InputText } from "./input-text.ts";
 import { type LibYang, loadLibYang, NULL_POINTER, type Pointer } from "./libyang.ts";
+import { getSchemaText, listModules, modulePointers, type YangModule } from "./module-list.ts";
 import { readModule } from "./native-memory.ts";
+import { readSchemaTree, type SchemaTree } from "./schema-tree.ts";
 import { installAdvice } from "./yang-directories.ts";
 import { problemOf, takeErrors, takeProblem, type YangProblem } from "./yang-problem.ts";
 
@@ -63,6 +66,7 @@ export class YangContext {
   readonly searchDirectories: readonly string[];
   readonly #input: InputText;
   #alive = true;
+  #schema: SchemaTree | undefined;
 
   private constructor(library: LibYang, pointer: Pointer, options: YangContextOptions) {
     this.library = library;
@@ -144,6 +148,22 @@ export class YangContext {
       "YANG_MODULE_UNLOADABLE",
       `YANG module "${request.name}" is loaded in revision ${revision}, not ${request.revision}`,
     );
+  }
+
+  /** Returns every module, also those that are only imported. */
+  listModules(): YangModule[] {
+    return listModules(this);
+  }
+
+  /** Returns a module's YANG text, or undefined when it is not loaded in this revision. */
+  getSchemaText(name: string, revision?: string): string | undefined {
+    return getSchemaText(this, name, revision);
+  }
+
+  /** Returns the schema nodes; the first call reads them. */
+  walkSchema(): SchemaTree {
+    this.#schema ??= readSchemaTree(this, modulePointers(this));
+    return this.#schema;
   }
 
   /** Returns a tree without nodes. */
