@@ -1,0 +1,42 @@
+/** What the pure core asks its shell to do. Pure: types only. */
+import type { Epoch, FlowEvent, OffloadFlow, OffloadReply } from "../offload-protocol/messages.ts";
+import type { Refusal } from "./authorise.ts";
+import type { FlowRecord } from "./flow-table.ts";
+
+/** Names a request whose answer comes later; chosen by the shell. */
+export type ReplyToken = number;
+
+export type CoreEffect =
+  /** A flow was granted and waits for the driver: write the journal before it is given to it. */
+  | { readonly kind: "granted"; readonly record: FlowRecord }
+  | {
+      readonly kind: "refused";
+      readonly vmKey: string;
+      readonly epoch: Epoch;
+      readonly flow: OffloadFlow;
+      readonly refusal: Refusal;
+    }
+  /** A sequenced event was appended to the VM's log. */
+  | {
+      readonly kind: "event";
+      readonly vmKey: string;
+      readonly event: FlowEvent;
+      readonly record: FlowRecord;
+    }
+  | { readonly kind: "acknowledged"; readonly vmKey: string; readonly sequence: bigint }
+  | { readonly kind: "reply"; readonly token: ReplyToken; readonly reply: OffloadReply }
+  | {
+      readonly kind: "set-slot";
+      readonly slot: number;
+      readonly generation: number;
+      readonly leaseMs: number;
+    }
+  /** A changed egress is to be programmed; `changed` says of which directions. */
+  | {
+      readonly kind: "update";
+      readonly record: FlowRecord;
+      readonly changed: readonly ("original" | "reply")[];
+    }
+  | { readonly kind: "lease-expired"; readonly vmKey: string; readonly flows: number }
+  /** The driver owes an answer for too long: reconnect it. */
+  | { readonly kind: "driver-stuck" };

@@ -1,0 +1,179 @@
+/**
+ * Every flow of one host, by handle, by virtual machine, by tuple and by next hop.
+ *
+ * Pure. Invariant: a tuple has one holder, from the grant until the terminal event; handles are unique.
+ */
+import type { FastPathDirection, FastPathFlow, FlowHandle } from "../fast-path/driver.ts";
+import { assert } from "../lib/base/assert.ts";
+import type { Epoch, FlowCounters, OffloadFlow } from "../offload-protocol/messages.ts";
+import type { FlowPhase } from "./lifecycle.ts";
+import { type LocationKey, locationKey } from "./location.ts";
+import { type TupleKey, tupleKey } from "./tuple-key.ts";
+
+export type FlowKey = string & { readonly brand: "FlowKey" };
+
+/** Monotonic milliseconds of each transition that has happened. */
+export interface FlowTimes {
+  /** The request's message arrived. */
+  requestedMs: number;
+  grantedMs: number;
+  sentMs?: number;
+  activeMs?: number;
+  quiescingMs?: number;
+}
+
+/** One flow; `phase` and what follows it change. */
+export interface FlowRecord {
+  readonly vmKey: string;
+  readonly epoch: Epoch;
+  readonly key: FlowKey;
+  flow: OffloadFlow;
+  fast: FastPathFlow;
+  /** Segments where the original and the reply leave; next hops are looked up there. */
+  readonly egressSegmentIds: readonly [number, number | undefined];
+  phase: FlowPhase;
+  /** Last values read; absolute. `lastUsedMsAgo` is as of `countersAtMs`. */
+  counters: FlowCounters;
+  countersAtMs: number;
+  /** Whether they changed since they were last told to the VM. */
+  countersChanged: boolean;
+  readonly times: FlowTimes;
+}
+
+const NO_DIRECTION: FlowCounters["original"] = {
+  fastPackets: 0n,
+  fastBytes: 0n,
+  passedPackets: 0n,
+  passedBytes: 0n,
+};
+
+/** Counters of a flow that was never programmed. */
+export const NO_COUNTERS: FlowCounters = {
+  original: NO_DIRECTION,
+  reply: NO_DIRECTION,
+  lastUsedMsAgo: 0n,
+};
+
+export function flowKey(epoch: Epoch, flowId: bigint): FlowKey {
+  return `${epoch}${flowId}` as FlowKey;
+}
+
+function directionsOf(fast: FastPathFlow): readonly FastPathDirection[] {
+  return fast.reply === undefined ? [fast.original] : [fast.original, fast.reply];
+}
+
+function nextHopKeys(record: FlowRecord): readonly LocationKey[] {
+  const { original, reply } = record.fast;
+  const [there, back] = record.egressSegmentIds;
+  const first = locationKey(there, original.newDestinationMac);
+  if (reply === undefined || back === undefined) return [first];
+  return [first, locationKey(back, reply.newDestinationMac)];
+}
+
+/** The flows that one fast path holds or is about to hold. */
+export class FlowTable {
+  readonly #byHandle = new Map<FlowHandle, FlowRecord>();
+  readonly #byTuple = new Map<TupleKey, FlowRecord>();
+  readonly #byVm = new Map<string, Map<FlowKey, FlowRecord>>();
+  readonly #byNextHop = new Map<LocationKey, Set<FlowRecord>>();
+  #nextHandle = 1;
+
+  get count(): number {
+    return this.#byHandle.size;
+  }
+
+  /** Returns a handle that no flow has; handles grow, so a late answer never meets a new flow. */
+  drawHandle(): FlowHandle {
+    return this.#nextHandle++;
+  }
+
+  /** Keeps `drawHandle` above a handle that is or was in use. */
+  reserveHandle(handle: FlowHandle): void {
+    assert(Number.isSafeInteger(handle), "2^53 handles are enough for 28 years at 10 million/s");
+    this.#nextHandle = Math.max(this.#nextHandle, handle + 1);
+  }
+
+  /** Returns who holds one of the tuples, if somebody does. */
+  holderOf(directions: readonly FastPathDirection[]): FlowRecord | undefined {
+    const keys = directions.map(tupleKey);
+    for (const key of keys) {
+      const holder = this.#byTuple.get(key);
+      if (holder !== undefined) return holder;
+    }
+    return undefined;
+  }
+
+  get(handle: FlowHandle): FlowRecord | undefined {
+    return this.#byHandle.get(handle);
+  }
+
+  ofVm(vmKey: string): ReadonlyMap<FlowKey, FlowRecord> {
+    return this.#byVm.get(vmKey) ?? NO_FLOWS;
+  }
+
+  find(vmKey: string, key: FlowKey): FlowRecord | undefined {
+    return this.#byVm.get(vmKey)?.get(key);
+  }
+
+  throughNextHop(key: LocationKey): readonly FlowRecord[] {
+    return [...(this.#byNextHop.get(key) ?? [])];
+  }
+
+  list(): IterableIterator<FlowRecord> {
+    return this.#byHandle.values();
+  }
+
+  add(record: FlowRecord): void {
+    const { handle } = record.fast;
+    assert(!this.#byHandle.has(handle), "handles are unique");
+    this.#byHandle.set(handle, record);
+    let ofVm = this.#byVm.get(record.vmKey);
+    if (ofVm === undefined) {
+      ofVm = new Map();
+      this.#byVm.set(record.vmKey, ofVm);
+    }
+    assert(!ofVm.has(record.key), "flow ids are unique in their epoch");
+    ofVm.set(record.key, record);
+    for (const direction of directionsOf(record.fast)) {
+      const key = tupleKey(direction);
+      assert(!this.#byTuple.has(key), "a tuple has one holder");
+      this.#byTuple.set(key, record);
+    }
+    this.#indexNextHops(record);
+  }
+
+  delete(record: FlowRecord): void {
+    const wasHeld = this.#byHandle.delete(record.fast.handle);
+    assert(wasHeld, "a flow ends once");
+    const ofVm = this.#byVm.get(record.vmKey);
+    ofVm?.delete(record.key);
+    if (ofVm?.size === 0) this.#byVm.delete(record.vmKey);
+    for (const direction of directionsOf(record.fast)) this.#byTuple.delete(tupleKey(direction));
+    this.#forgetNextHops(record);
+  }
+
+  /** Gives the flow another egress; its tuples stay. */
+  replaceEgress(record: FlowRecord, fast: FastPathFlow): void {
+    assert(record.fast.handle === fast.handle, "an update keeps the handle");
+    this.#forgetNextHops(record);
+    record.fast = fast;
+    this.#indexNextHops(record);
+  }
+
+  #indexNextHops(record: FlowRecord): void {
+    for (const key of nextHopKeys(record)) {
+      const set = this.#byNextHop.get(key) ?? new Set();
+      this.#byNextHop.set(key, set.add(record));
+    }
+  }
+
+  #forgetNextHops(record: FlowRecord): void {
+    for (const key of nextHopKeys(record)) {
+      const set = this.#byNextHop.get(key);
+      set?.delete(record);
+      if (set?.size === 0) this.#byNextHop.delete(key);
+    }
+  }
+}
+
+const NO_FLOWS: ReadonlyMap<FlowKey, FlowRecord> = new Map();
