@@ -243,6 +243,20 @@ function udpSink(options: GeneratorOptions): object {
   return { received };
 }
 
+/** Holds a port without reading: datagrams die at the full buffer, and no ICMP error is sent. */
+function udpHold(options: GeneratorOptions): object {
+  const address = addressOf(options.address);
+  const fd = openSocket(SOCK_DGRAM, socketFamily(address), {
+    address,
+    port: options.port,
+    bufferBytes: 4096,
+  });
+  process.stdout.write("READY\n");
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, options.seconds * 1000);
+  closeSocket(fd);
+  return {};
+}
+
 const MODES: Readonly<Record<string, (options: GeneratorOptions) => object>> = {
   "tcp-accept": tcpAccept,
   "tcp-connect": tcpConnect,
@@ -251,6 +265,7 @@ const MODES: Readonly<Record<string, (options: GeneratorOptions) => object>> = {
   "udp-blast": udpBlast,
   "udp-echo": udpEcho,
   "udp-exchange": udpExchange,
+  "udp-hold": udpHold,
   "udp-sink": udpSink,
 };
 

@@ -1,0 +1,76 @@
+/** Starts the traffic programs of a bench in lab hosts and collects their results. Effect: child processes. */
+import type { ChildProcess } from "node:child_process";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { FlowliftError } from "../../lib/base/errors.ts";
+import type { GeneratorOptions } from "./generator.ts";
+
+/** Runs a program in a host's namespace. */
+export type Execute = (host: string, argv: readonly string[]) => ChildProcess;
+
+export type GeneratorMode =
+  | "tcp-accept"
+  | "tcp-connect"
+  | "tcp-sink"
+  | "tcp-source"
+  | "udp-blast"
+  | "udp-echo"
+  | "udp-exchange"
+  | "udp-hold"
+  | "udp-sink";
+
+/** A started traffic program. */
+export interface RunningGenerator {
+  /** Resolves when a serving program listens. */
+  readonly ready: Promise<void>;
+  /** The program's one result. */
+  readonly result: Promise<Readonly<Record<string, number>>>;
+  /** Ends a serving program before its time; its result is then empty. */
+  stop(): void;
+}
+
+const GENERATOR_FILE = "dist/cli/bench/generator.js";
+
+/** Starts one program; it ends by itself after `options.seconds`. */
+export function startGenerator(
+  execute: Execute,
+  programRoot: string,
+  host: string,
+  mode: GeneratorMode,
+  options: GeneratorOptions,
+): RunningGenerator {
+  const argv = ["node", join(programRoot, GENERATOR_FILE), mode, JSON.stringify(options)];
+  const child = execute(host, argv);
+  let stopped = false;
+  let settleReady: () => void = () => {};
+  const ready = new Promise<void>((resolve) => {
+    settleReady = resolve;
+  });
+  const result = new Promise<Readonly<Record<string, number>>>((resolve, reject) => {
+    let last = "{}";
+    let errors = "";
+    child.stderr?.on("data", (text: Buffer) => {
+      errors = (errors + text.toString()).slice(-2000);
+    });
+    if (child.stdout !== null) {
+      createInterface({ input: child.stdout }).on("line", (line) => {
+        if (line === "READY") settleReady();
+        else last = line;
+      });
+    }
+    child.on("error", reject);
+    child.on("close", (code) => {
+      settleReady();
+      if (code === 0 || stopped) resolve(JSON.parse(last) as Record<string, number>);
+      else reject(new FlowliftError("LAB_FAILED", `${mode} on ${host} failed: ${errors.trim()}`));
+    });
+  });
+  return {
+    ready,
+    result,
+    stop: () => {
+      stopped = true;
+      child.kill("SIGTERM");
+    },
+  };
+}
