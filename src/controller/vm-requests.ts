@@ -50,6 +50,7 @@ function reply(value: OffloadReply): RequestOutcome {
 export function renewLease(context: Pick<RequestContext, "core" | "state" | "nowMs">): void {
   const { core, state, nowMs } = context;
   state.leaseEndsMs = nowMs + core.leaseMs;
+  state.hasRenewed = true;
   core.emit({
     kind: "set-slot",
     slot: state.vm.slot,

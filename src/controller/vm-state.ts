@@ -30,6 +30,8 @@ export class VmState {
   readonly bucket: TokenBucket;
   /** Monotonic; 0 before the first renewal. */
   leaseEndsMs = 0;
+  /** Whether this process renewed the lease, so that the fast path knows its end. */
+  hasRenewed = false;
   isConnected = false;
   generation = 1;
   snapshot: FlowSnapshot | undefined;
