@@ -56,6 +56,11 @@ const MACHINE_SYSCTLS: readonly Sysctl[] = [
   { name: "net/core/somaxconn", value: "65535" },
 ];
 
+const CLIENT_SYSCTLS: readonly Sysctl[] = [
+  { name: "net/ipv4/ip_forward", value: "0" },
+  { name: "net/ipv4/ip_unprivileged_port_start", value: "0" },
+];
+
 const APPLIANCE_SYSCTLS: readonly Sysctl[] = [
   { name: "net/ipv4/ip_forward", value: "1" },
   { name: "net/ipv6/conf/all/forwarding", value: "1", optional: true },
@@ -63,13 +68,12 @@ const APPLIANCE_SYSCTLS: readonly Sysctl[] = [
 
 /** Returns the shell script that sets a namespace's sysctls before it has any link. */
 export function formatSysctlScript(kind: "host-namespace" | "appliance" | "host"): string {
-  const first = { name: "net/ipv4/ip_forward", value: "0" };
   const own =
     kind === "host-namespace"
       ? HOST_SYSCTLS
       : kind === "appliance"
         ? [...MACHINE_SYSCTLS, ...APPLIANCE_SYSCTLS]
-        : [...MACHINE_SYSCTLS, first];
+        : [...MACHINE_SYSCTLS, ...CLIENT_SYSCTLS];
   const sysctls = [...own, ...PLAIN_IPV4, ...QUIET_IPV6];
   return `set -e\n${sysctls.map(formatSysctl).join("\n")}\n`;
 }

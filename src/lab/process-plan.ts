@@ -1,0 +1,92 @@
+/**
+ * Which processes a lab runs, where, as whom, and in what order.
+ *
+ * Pure: paths and namespace holders come in, program words go out.
+ */
+import { join } from "node:path";
+import { vmName } from "./controller-config.ts";
+import type { LabDefinition } from "./definition.ts";
+import { listHostFiles } from "./lab-files.ts";
+import { type LabLayout, layoutVm } from "./layout.ts";
+import { formatSetpriv, PRIVILEGES, type ProcessKind } from "./privileges.ts";
+
+/** A process of the lab before it is started. */
+export interface PlannedProcess {
+  /** `agent`, or `red-gw/data` for a process of an appliance. */
+  readonly name: string;
+  readonly kind: ProcessKind;
+  /** Undefined: the host's namespaces. */
+  readonly vm: string | undefined;
+  readonly settingsFile: string;
+  /** Whether it inherits a listening socket. */
+  readonly inheritsSocket: boolean;
+  /** Processes of a lower tier are ready before this one starts. */
+  readonly tier: number;
+}
+
+const APPLIANCE_KINDS = ["appliance-data", "appliance-helper", "appliance-manage"] as const;
+
+/** Returns all processes of the lab that are among `kinds`. */
+export function planProcesses(
+  definition: LabDefinition,
+  layout: LabLayout,
+  kinds: ReadonlySet<ProcessKind>,
+): PlannedProcess[] {
+  const files = listHostFiles(layout);
+  const host = { vm: undefined, inheritsSocket: false };
+  const all: PlannedProcess[] = [
+    { ...host, name: "agent", kind: "agent", settingsFile: files.agentSettings, tier: 0 },
+    {
+      ...host,
+      name: "controller",
+      kind: "controller",
+      settingsFile: files.controllerSettings,
+      inheritsSocket: true,
+      tier: 1,
+    },
+    { ...host, name: "bridge", kind: "bridge", settingsFile: files.bridgeSettings, tier: 1 },
+  ];
+  for (const tenant of definition.tenants) {
+    for (const appliance of tenant.appliances.filter((entry) => entry.processes)) {
+      const vm = vmName({ tenant: tenant.name, name: appliance.name });
+      const { settingsFile } = layoutVm(layout, vm);
+      for (const kind of APPLIANCE_KINDS) {
+        all.push({
+          name: `${vm}/${kind.slice("appliance-".length)}`,
+          kind,
+          vm,
+          settingsFile,
+          inheritsSocket: kind === "appliance-manage",
+          tier: kind === "appliance-manage" ? 1 : 0,
+        });
+      }
+    }
+  }
+  return all.filter((entry) => kinds.has(entry.kind));
+}
+
+/** Returns the words that run Node with the lab's copy of the program. */
+export function formatNodeWords(layout: LabLayout, distDirectory: string, entry: string): string[] {
+  return [layout.nodeFile, join(layout.appDirectory, distDirectory, entry)];
+}
+
+/** Returns the whole command: enter the namespaces, take the privileges, run the program. */
+export function formatProcessWords(
+  planned: PlannedProcess,
+  enterWords: readonly string[],
+  programWords: readonly string[],
+): string[] {
+  return [
+    "nsenter",
+    ...enterWords,
+    "--",
+    ...formatSetpriv(PRIVILEGES[planned.kind]),
+    ...programWords,
+  ];
+}
+
+/** Returns the environment of a process: nothing of whoever started the lab. */
+export function formatEnvironment(planned: PlannedProcess): Record<string, string> {
+  const base = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LANG: "C.UTF-8" };
+  return planned.inheritsSocket ? { ...base, LISTEN_FDS: "1" } : base;
+}
