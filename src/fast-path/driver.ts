@@ -143,6 +143,8 @@ export interface FastPathDriver {
     handles: readonly FlowHandle[] | "all",
   ): Promise<readonly { readonly handle: FlowHandle; readonly counters: FlowCounters }[]>;
   totals(): Promise<DriverTotals>;
+  /** What is held, as it was installed and updated: what a restarted controller may adopt. */
+  listFlows?(): Promise<readonly FastPathFlow[]>;
   /** Present neighbour locations; changes arrive through `onNeighbour`. */
   listNeighbours(): Promise<readonly NeighbourLocation[]>;
   onNeighbour: (location: NeighbourLocation) => void;

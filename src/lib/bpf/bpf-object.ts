@@ -45,6 +45,12 @@ export class BpfObject {
     return loadOnce(path, options, false);
   }
 
+  /** Removes the pins, then loads: for maps whose content is of no use although their shape is right. */
+  static replacePins(load: () => BpfObject, pinDirectory: string | undefined): BpfObject {
+    if (pinDirectory !== undefined) removePins(pinDirectory);
+    return load();
+  }
+
   /** Returns the map; it must be in the object file. */
   map(name: string): BpfMap {
     const map = this.#maps.get(name);

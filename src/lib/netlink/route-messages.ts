@@ -43,6 +43,7 @@ const IFLA_MTU = 4;
 const IFLA_LINK = 5;
 const IFLA_MASTER = 10;
 const IFLA_LINKINFO = 18;
+const IFLA_LINK_NETNSID = 37;
 const IFLA_INFO_KIND = 1;
 const IFF_UP = 0x1;
 const IFF_LOWER_UP = 0x1_0000;
@@ -88,6 +89,8 @@ export interface Link {
   readonly master?: number;
   /** Index of the veth peer or lower device, perhaps in another namespace. */
   readonly lower?: number;
+  /** Present exactly when `lower` is in another namespace; the kernel's own number for that one. */
+  readonly lowerNamespace?: number;
   /** "veth", "bridge", "tun" …; absent for plain devices. */
   readonly kind?: string;
 }
@@ -190,6 +193,7 @@ export function decodeLink(view: DataView, message: MessageSpan): Link | undefin
     else if (cursor.type === IFLA_MTU) link.mtuBytes = cursor.u32le();
     else if (cursor.type === IFLA_MASTER) link.master = cursor.u32le();
     else if (cursor.type === IFLA_LINK) link.lower = cursor.u32le();
+    else if (cursor.type === IFLA_LINK_NETNSID) link.lowerNamespace = cursor.u32le();
     else if (cursor.type === IFLA_ADDRESS && cursor.length === 6) {
       link.mac = formatMacBytes(cursor.bytes());
     } else if (cursor.type === IFLA_LINKINFO) {
