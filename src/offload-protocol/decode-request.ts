@@ -96,8 +96,11 @@ function decodeWithdraw(reader: XmlReader): OffloadRequest {
     } else failUnknown(reader, local);
   }
   if (epoch === undefined) failMissing(reader, "epoch");
-  if (new Set(flowIds).size < flowIds.length) failDuplicateKey(reader, "flow-id");
   if (selection === undefined) failMissingChoice(reader);
+  // Outside of configuration a leaf-list may repeat a value (RFC 7950 §7.7); once says the same.
+  else if (selection.kind === "flow-ids") {
+    selection = { kind: "flow-ids", flowIds: Array.from(new Set(flowIds)) };
+  }
   return {
     kind: "withdraw-offload",
     epoch: epoch ?? NO_EPOCH,

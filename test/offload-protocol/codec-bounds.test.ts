@@ -82,3 +82,12 @@ test("decodeRpc() takes MESSAGE_BYTES_MAX bytes and refuses one more", () => {
   expect(judge(RENEW.padEnd(MESSAGE_BYTES_MAX))).toBe("ok");
   expect(judge(RENEW.padEnd(MESSAGE_BYTES_MAX + 1))).toBe("too-big");
 });
+
+test("decodeRpc() takes a flow-id that a withdrawal names twice as named once", () => {
+  const selection = { kind: "flow-ids" as const, flowIds: [5n, 6n, 5n] };
+  const xml = encodeRpc("1", { kind: "withdraw-offload", epoch: EPOCH, selection });
+  expect(decodeRpc(Buffer.from(xml))).toMatchObject({
+    ok: true,
+    value: { request: { selection: { kind: "flow-ids", flowIds: [5n, 6n] } } },
+  });
+});
