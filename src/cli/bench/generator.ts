@@ -38,6 +38,8 @@ export interface GeneratorOptions {
   readonly ratePerSec?: number;
   /** First local port of udp-exchange. */
   readonly sourcePort?: number;
+  /** udp-hold answers this long; udp-blast first exchanges a few datagrams a flow for this long. */
+  readonly warmUpSeconds?: number;
 }
 
 const BATCH_COUNT = 64;
@@ -109,6 +111,7 @@ function udpBlast(options: GeneratorOptions): object {
     connectSocket(fd, to);
     return fd;
   });
+  warmUp(sockets, options.warmUpSeconds ?? 0);
   const started = performance.now();
   const until = untilOf(options);
   let sent = 0;
@@ -118,6 +121,24 @@ function udpBlast(options: GeneratorOptions): object {
   const seconds = (performance.now() - started) / 1000;
   for (const fd of sockets) closeSocket(fd);
   return { sent, seconds };
+}
+
+const WARM_UP_PAUSE_MS = 20;
+
+function pause(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+}
+
+/** Lets every flow be answered often enough to be established and worthy. */
+function warmUp(sockets: readonly number[], seconds: number): void {
+  const until = performance.now() + seconds * 1000;
+  const payload = Buffer.alloc(18);
+  const answer = Buffer.alloc(64);
+  while (performance.now() < until) {
+    for (const fd of sockets) sendBytes(fd, payload);
+    pause(WARM_UP_PAUSE_MS);
+    for (const fd of sockets) receiveBytes(fd, answer, MSG_DONTWAIT);
+  }
 }
 
 /** Sends every datagram back to its sender. */
@@ -243,16 +264,23 @@ function udpSink(options: GeneratorOptions): object {
   return { received };
 }
 
-/** Holds a port without reading: datagrams die at the full buffer, and no ICMP error is sent. */
+/** Answers for a while, then holds the port without reading: datagrams die at the full buffer. */
 function udpHold(options: GeneratorOptions): object {
   const address = addressOf(options.address);
   const fd = openSocket(SOCK_DGRAM, socketFamily(address), {
     address,
     port: options.port,
-    bufferBytes: 4096,
+    bufferBytes: 65_536,
+    timeoutMs: POLL_MS,
   });
   process.stdout.write("READY\n");
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, options.seconds * 1000);
+  const batch = new DatagramBatch(BATCH_COUNT, 64);
+  const until = performance.now() + (options.warmUpSeconds ?? 0) * 1000;
+  while (performance.now() < until) {
+    const count = batch.receive(fd, 0x10000);
+    if (count > 0) batch.echo(fd, count);
+  }
+  pause(options.seconds * 1000);
   closeSocket(fd);
   return {};
 }

@@ -1,12 +1,19 @@
 /** Starts the traffic programs of a bench in lab hosts and collects their results. Effect: child processes. */
 import type { ChildProcess } from "node:child_process";
-import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { FlowliftError } from "../../lib/base/errors.ts";
 import type { GeneratorOptions } from "./generator.ts";
 
-/** Runs a program in a host's namespace. */
-export type Execute = (host: string, argv: readonly string[]) => ChildProcess;
+/** Where traffic programs run. */
+export interface TrafficPlace {
+  /** Starts a program on a machine. */
+  exec(machine: string, argv: readonly string[]): ChildProcess;
+  /** Returns the words that run a file of the built program. */
+  nodeWords(entry: string): string[];
+}
+
+/** The traffic program, from the root of the built program. */
+export const GENERATOR_ENTRY = "cli/bench/generator.js";
 
 export type GeneratorMode =
   | "tcp-accept"
@@ -29,18 +36,15 @@ export interface RunningGenerator {
   stop(): void;
 }
 
-const GENERATOR_FILE = "dist/cli/bench/generator.js";
-
 /** Starts one program; it ends by itself after `options.seconds`. */
 export function startGenerator(
-  execute: Execute,
-  programRoot: string,
+  place: TrafficPlace,
   host: string,
   mode: GeneratorMode,
   options: GeneratorOptions,
 ): RunningGenerator {
-  const argv = ["node", join(programRoot, GENERATOR_FILE), mode, JSON.stringify(options)];
-  const child = execute(host, argv);
+  const words = [...place.nodeWords(GENERATOR_ENTRY), mode, JSON.stringify(options)];
+  const child = place.exec(host, words);
   let stopped = false;
   let settleReady: () => void = () => {};
   const ready = new Promise<void>((resolve) => {

@@ -1,0 +1,79 @@
+/** Packets and bytes a second: slow path, fast path, plain forwarding, and what a miss costs. Effect: traffic in a lab. */
+import { type Figure, makeFigure } from "./report.ts";
+import { type BenchRig, SERVER_ADDRESS } from "./rig.ts";
+
+const BLAST_PORT = 9001;
+const BULK_PORT = 9002;
+const BLAST_SEC = 2;
+/** The server answers this long, the client exchanges a little longer: flows are answered, then worthy. */
+const ANSWER_SEC = 1.5;
+const WARM_UP_SEC = 2;
+const MEASURE_MS = 1000;
+const BULK_SEC = 1.5;
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Datagrams a second that arrive at `tenant`'s server from its client, once flows have settled. */
+export async function measurePackets(rig: BenchRig, tenant: string): Promise<number> {
+  const server = `${tenant}/www`;
+  const target = { address: SERVER_ADDRESS, port: BLAST_PORT };
+  const hold = rig.start(server, "udp-hold", { ...target, seconds: 30, warmUpSeconds: ANSWER_SEC });
+  await hold.ready;
+  const options = { ...target, seconds: BLAST_SEC, warmUpSeconds: WARM_UP_SEC };
+  const blast = rig.start(`${tenant}/client1`, "udp-blast", options);
+  await sleep((WARM_UP_SEC + 0.5) * 1000);
+  const before = await rig.countDatagrams(server);
+  const started = performance.now();
+  await sleep(MEASURE_MS);
+  const after = await rig.countDatagrams(server);
+  const seconds = (performance.now() - started) / 1000;
+  await blast.result;
+  hold.stop();
+  await hold.result;
+  return (after - before) / seconds;
+}
+
+/** Bits a second of one TCP stream from `tenant`'s client to its server. */
+async function measureBulk(rig: BenchRig, tenant: string): Promise<number> {
+  const options = { address: SERVER_ADDRESS, port: BULK_PORT, seconds: BULK_SEC };
+  const sink = rig.start(`${tenant}/www`, "tcp-sink", options);
+  await sink.ready;
+  const source = rig.start(`${tenant}/client1`, "tcp-source", options);
+  await source.result;
+  const { bytes = 0, seconds = 1 } = await sink.result;
+  return (8 * bytes) / seconds;
+}
+
+/** Runs every side once in each round, so that noise meets all of them alike. */
+export async function measureThroughput(rig: BenchRig, rounds: number): Promise<Figure[]> {
+  const slow: number[] = [];
+  const fast: number[] = [];
+  const bulkSlow: number[] = [];
+  const bulkFast: number[] = [];
+  const bulkPlain: number[] = [];
+  for (let round = 0; round < rounds; round++) {
+    await rig.setOffloadPolicy(false, 16);
+    slow.push(await measurePackets(rig, "red"));
+    bulkSlow.push(await measureBulk(rig, "red"));
+    await rig.setOffloadPolicy(true, 16);
+    fast.push(await measurePackets(rig, "red"));
+    bulkFast.push(await measureBulk(rig, "red"));
+    bulkPlain.push(await measureBulk(rig, "blue"));
+  }
+  const mega = (values: readonly number[]): number[] => values.map((value) => value / 1e6);
+  const giga = (values: readonly number[]): number[] => values.map((value) => value / 1e9);
+  return [
+    makeFigure(
+      { id: "offloaded-packets", unit: "Mpps", target: { of: "ratio", bound: "min", at: 2.5 } },
+      mega(fast),
+      mega(slow),
+    ),
+    makeFigure(
+      { id: "offloaded-tcp-bulk", unit: "Gbit/s", target: { of: "ratio", bound: "min", at: 0.95 } },
+      giga(bulkFast),
+      giga(bulkPlain),
+    ),
+    makeFigure({ id: "slow-path-packets-beside-1-mpps", unit: "Mpps" }, mega(slow), [1]),
+    makeFigure({ id: "slow-path-tcp-beside-6-gbits", unit: "Gbit/s" }, giga(bulkSlow), [6]),
+  ];
+}

@@ -1,0 +1,114 @@
+/**
+ * The benches' lab: tenant red with a real appliance, tenant blue with a bare router in its place.
+ *
+ * Effect: a lab, NETCONF sessions, traffic. `plain` below always means blue's bare router.
+ */
+import { readFileSync } from "node:fs";
+import type { LabDefinition } from "../../lab/definition.ts";
+import type { Lab } from "../../lab/lab.ts";
+import { defaultLabFile, readLabFile } from "../../lab/lab-file.ts";
+import { startLab } from "../../lab/start-lab.ts";
+import { FlowliftError } from "../../lib/base/errors.ts";
+import { NetconfClient } from "../netconf-client.ts";
+import type { GeneratorOptions } from "./generator.ts";
+import { type GeneratorMode, type RunningGenerator, startGenerator } from "./run-generator.ts";
+
+export const SERVER_ADDRESS = "192.0.2.100";
+const ROOT_PRIVILEGES = { uid: 0, gid: 0, capabilities: "all" } as const;
+
+export class BenchRig {
+  readonly lab: Lab;
+  readonly netconf: NetconfClient;
+
+  private constructor(lab: Lab, netconf: NetconfClient) {
+    this.lab = lab;
+    this.netconf = netconf;
+  }
+
+  /** Builds the lab; `announce` gets lines for a person. */
+  static async build(announce: (line: string) => void): Promise<BenchRig> {
+    const lab = await startLab(benchDefinition(), { name: "bench", announce });
+    try {
+      const target = lab.description.appliances.find(({ tenant }) => tenant === "red")?.netconf;
+      if (target === undefined)
+        throw new FlowliftError("LAB_FAILED", "Red's appliance has no NETCONF");
+      const forward = "sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1";
+      await lab.run("blue/gw", ["sh", "-c", forward], { privileges: ROOT_PRIVILEGES });
+      return new BenchRig(lab, await NetconfClient.connect(target));
+    } catch (error) {
+      await lab.stop();
+      throw error;
+    }
+  }
+
+  start(host: string, mode: GeneratorMode, options: GeneratorOptions): RunningGenerator {
+    return startGenerator(this.lab, host, mode, options);
+  }
+
+  /** Runs shell words as root on a machine. */
+  async shell(machine: string, script: string): Promise<string> {
+    const outcome = await this.lab.run(machine, ["sh", "-c", script], {
+      privileges: ROOT_PRIVILEGES,
+    });
+    if (outcome.code !== 0) {
+      throw new FlowliftError("LAB_FAILED", `"${script}" on ${machine}: ${outcome.stderr.trim()}`);
+    }
+    return outcome.stdout;
+  }
+
+  /** Sets the offload policy of red's appliance. */
+  async setOffloadPolicy(enabled: boolean, worthinessPackets: number): Promise<void> {
+    await this.netconf.edit(
+      `<offload-policy xmlns="urn:flowlift:zones"><enabled>${enabled}</enabled>` +
+        `<worthiness-packets>${worthinessPackets}</worthiness-packets></offload-policy>`,
+    );
+    await this.netconf.commit();
+  }
+
+  /** Reads the controller's metrics: name with labels → value. */
+  async readMetrics(): Promise<ReadonlyMap<string, number>> {
+    const controller = this.lab.description.controller;
+    if (controller === undefined)
+      throw new FlowliftError("LAB_FAILED", "The lab has no controller");
+    const token = readFileSync(controller.tokenFile, "utf8").trim();
+    const answer = await fetch(`${controller.adminUrl}/metrics`, {
+      headers: { authorization: `Bearer ${token}` },
+    });
+    const metrics = new Map<string, number>();
+    for (const line of (await answer.text()).split("\n")) {
+      const match = /^([a-zA-Z_:][^ ]*) ([^ ]+)$/.exec(line);
+      if (match !== null) metrics.set(match[1] ?? "", Number(match[2]));
+    }
+    return metrics;
+  }
+
+  /** Datagrams that reached UDP on a host since its namespace exists, read or thrown away there. */
+  async countDatagrams(host: string): Promise<number> {
+    const text = (await this.lab.run(host, ["cat", "/proc/net/snmp"])).stdout;
+    const [names, values] = text
+      .split("\n")
+      .filter((line) => line.startsWith("Udp:"))
+      .map((line) => line.split(" "));
+    const read = (name: string): number =>
+      Number(values?.[names?.indexOf(name) ?? -1] ?? Number.NaN);
+    return read("InDatagrams") + read("RcvbufErrors") + read("NoPorts");
+  }
+
+  async close(): Promise<void> {
+    this.netconf.close();
+    await this.lab.stop();
+  }
+}
+
+function benchDefinition(): LabDefinition {
+  const all = readLabFile(defaultLabFile());
+  const tenants = all.tenants.map((tenant) =>
+    tenant.name === "red"
+      ? tenant
+      : {
+          ...tenant,
+          appliances: tenant.appliances.map((appliance) => ({ ...appliance, processes: false })),
+        },
+  );
+  return { ...all, tenants };
+}
