@@ -10,7 +10,7 @@ import { defaultLabFile, readLabFile } from "../../lab/lab-file.ts";
 import { startLab } from "../../lab/start-lab.ts";
 import { FlowliftError } from "../../lib/base/errors.ts";
 import { NetconfClient } from "../netconf-client.ts";
-import type { GeneratorOptions } from "./generator.ts";
+import type { GeneratorOptions } from "./generator-options.ts";
 import { type GeneratorMode, type RunningGenerator, startGenerator } from "./run-generator.ts";
 
 export const SERVER_ADDRESS = "192.0.2.100";

@@ -2,7 +2,7 @@
 import type { ChildProcess } from "node:child_process";
 import { createInterface } from "node:readline";
 import { FlowliftError } from "../../lib/base/errors.ts";
-import type { GeneratorOptions } from "./generator.ts";
+import type { GeneratorOptions } from "./generator-options.ts";
 
 /** Where traffic programs run. */
 export interface TrafficPlace {

@@ -1,0 +1,161 @@
+import {
+  closeSocket,
+  connectSocket,
+  DatagramBatch,
+  encodeSocketAddress,
+  MSG_DONTWAIT,
+  openSocket,
+  receiveBytes,
+  SOCK_DGRAM,
+  sendBytes,
+  socketFamily,
+} from "../../lib/socket/native-socket.ts";
+import { addressOf, type GeneratorOptions, POLL_MS, untilOf } from "./generator-options.ts";
+
+const BATCH_COUNT = 64;
+const BUFFER_BYTES = 8 * 1024 * 1024;
+
+/** Sends small datagrams over many flows as fast as the kernel takes them. */
+export function udpBlast(options: GeneratorOptions): object {
+  const address = addressOf(options.address);
+  const flows = options.flows ?? 16;
+  const batch = new DatagramBatch(BATCH_COUNT, options.payloadBytes ?? 18);
+  const to = encodeSocketAddress(address, options.port);
+  const sockets = Array.from({ length: flows }, () => {
+    const fd = openSocket(SOCK_DGRAM, socketFamily(address), { bufferBytes: BUFFER_BYTES });
+    connectSocket(fd, to);
+    return fd;
+  });
+  warmUp(sockets, options.warmUpSeconds ?? 0);
+  const started = performance.now();
+  const until = untilOf(options);
+  let sent = 0;
+  while (performance.now() < until) {
+    for (const fd of sockets) sent += batch.send(fd, BATCH_COUNT);
+  }
+  const seconds = (performance.now() - started) / 1000;
+  for (const fd of sockets) closeSocket(fd);
+  return { sent, seconds };
+}
+
+const WARM_UP_PAUSE_MS = 20;
+
+function pause(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+}
+
+/** Lets every flow be answered often enough to be established and worthy. */
+function warmUp(sockets: readonly number[], seconds: number): void {
+  const until = performance.now() + seconds * 1000;
+  const payload = Buffer.alloc(18);
+  const answer = Buffer.alloc(64);
+  while (performance.now() < until) {
+    for (const fd of sockets) sendBytes(fd, payload);
+    pause(WARM_UP_PAUSE_MS);
+    for (const fd of sockets) receiveBytes(fd, answer, MSG_DONTWAIT);
+  }
+}
+
+/** Sends every datagram back to its sender. */
+export function udpEcho(options: GeneratorOptions): object {
+  const address = addressOf(options.address);
+  const batch = new DatagramBatch(BATCH_COUNT, 2048);
+  const fd = openSocket(SOCK_DGRAM, socketFamily(address), {
+    address,
+    port: options.port,
+    bufferBytes: BUFFER_BYTES,
+    timeoutMs: POLL_MS,
+  });
+  process.stdout.write("READY\n");
+  const until = untilOf(options);
+  let echoed = 0;
+  while (performance.now() < until) {
+    // MSG_WAITFORONE: block for the first, take the rest if they are there.
+    const count = batch.receive(fd, 0x10000);
+    if (count > 0) echoed += batch.echo(fd, count);
+  }
+  return { echoed };
+}
+
+/** Opens new UDP flows: one datagram each way, from a fresh port every time, at a rate. */
+export function udpExchange(options: GeneratorOptions): object {
+  const address = addressOf(options.address);
+  const to = encodeSocketAddress(address, options.port);
+  const source = options.sourceAddress === undefined ? undefined : addressOf(options.sourceAddress);
+  const family = socketFamily(address);
+  const payload = Buffer.from("flow");
+  const reply = Buffer.alloc(64);
+  const started = performance.now();
+  const until = untilOf(options);
+  const flowsMax = options.flows ?? Number.MAX_SAFE_INTEGER;
+  const open: number[] = [];
+  let port = options.sourcePort ?? 1024;
+  let sent = 0;
+  let replied = 0;
+  const settle = (keep: number): void => {
+    while (open.length > keep) {
+      const fd = open.shift() ?? -1;
+      if (receiveBytes(fd, reply) > 0) replied++;
+      closeSocket(fd);
+    }
+  };
+  while (performance.now() < until && sent < flowsMax) {
+    const due =
+      options.ratePerSec === undefined
+        ? sent + BATCH_COUNT
+        : ((performance.now() - started) / 1000) * options.ratePerSec;
+    while (sent < due && sent < flowsMax) {
+      const fd = openSocket(SOCK_DGRAM, family, {
+        ...(source === undefined ? {} : { address: source, port: port++ }),
+        timeoutMs: 1000,
+      });
+      connectSocket(fd, to);
+      sendBytes(fd, payload);
+      open.push(fd);
+      sent++;
+      if (port > 65_535) port = 1024;
+    }
+    settle(options.ratePerSec === undefined ? BATCH_COUNT : 0);
+  }
+  settle(0);
+  return { sent, replied, seconds: (performance.now() - started) / 1000 };
+}
+
+/** Counts datagrams until nothing came for a while. */
+export function udpSink(options: GeneratorOptions): object {
+  const address = addressOf(options.address);
+  const batch = new DatagramBatch(BATCH_COUNT, 2048);
+  const fd = openSocket(SOCK_DGRAM, socketFamily(address), {
+    address,
+    port: options.port,
+    bufferBytes: BUFFER_BYTES,
+    timeoutMs: POLL_MS,
+  });
+  process.stdout.write("READY\n");
+  const until = untilOf(options);
+  let received = 0;
+  while (performance.now() < until) received += batch.receive(fd, 0x10000);
+  for (let count = 1; count > 0; received += count) count = batch.receive(fd, MSG_DONTWAIT);
+  return { received };
+}
+
+/** Answers for a while, then holds the port without reading: datagrams die at the full buffer. */
+export function udpHold(options: GeneratorOptions): object {
+  const address = addressOf(options.address);
+  const fd = openSocket(SOCK_DGRAM, socketFamily(address), {
+    address,
+    port: options.port,
+    bufferBytes: 65_536,
+    timeoutMs: POLL_MS,
+  });
+  process.stdout.write("READY\n");
+  const batch = new DatagramBatch(BATCH_COUNT, 64);
+  const until = performance.now() + (options.warmUpSeconds ?? 0) * 1000;
+  while (performance.now() < until) {
+    const count = batch.receive(fd, 0x10000);
+    if (count > 0) batch.echo(fd, count);
+  }
+  pause(options.seconds * 1000);
+  closeSocket(fd);
+  return {};
+}
