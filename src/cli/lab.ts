@@ -5,9 +5,10 @@ import { endLab, removeDeadLabs } from "../lab/clean-up.ts";
 import type { LabDescription } from "../lab/description.ts";
 import { READY_WORD, startDetached } from "../lab/detached.ts";
 import { defaultLabFile, readLabFile } from "../lab/lab-file.ts";
-import { isSupervised, listLabs, readLabState } from "../lab/lab-state.ts";
+import { assertLabAbsent, isSupervised, listLabs, readLabState } from "../lab/lab-state.ts";
 import { layoutLab, RUN_DIRECTORY_DEFAULT } from "../lab/layout.ts";
 import { formatDescription, formatStatus, type LabStatus } from "../lab/print-lab.ts";
+import { PRIVILEGES, type ProcessKind } from "../lab/privileges.ts";
 import { checkLabName, startLab } from "../lab/start-lab.ts";
 import { FlowliftError } from "../lib/base/errors.ts";
 import { EXIT_CLAIM_FAILED, EXIT_HELD } from "../lib/base/exit-code.ts";
@@ -15,7 +16,7 @@ import { createLog } from "../lib/base/log.ts";
 import { type ParsedFlags, parseFlags } from "./arguments.ts";
 
 const USAGE =
-  "flowlift lab up [--file LAB.yaml] [--name NAME] [--json] | " +
+  "flowlift lab up [--file LAB.yaml] [--name NAME] [--processes KIND,…|none] [--json] | " +
   "lab status [--json] | lab down [--name NAME | --all]";
 
 /** Runs the subcommand. */
@@ -23,7 +24,7 @@ export async function run(args: readonly string[]): Promise<number> {
   const flags = parseFlags(
     args,
     {
-      values: ["file", "name", "run-directory", "dist-directory"],
+      values: ["file", "name", "processes", "run-directory", "dist-directory"],
       switches: ["json", "all"],
       positionalsMax: 1,
     },
@@ -55,18 +56,18 @@ async function up(flags: ParsedFlags): Promise<number> {
   const definition = readLabFile(file); // Bad files are refused here, with their line.
   const name = checkLabName(flags.values["name"] ?? definition.name);
   const runDirectory = runDirectoryOf(flags);
+  assertLabAbsent(layoutLab(runDirectory, name), name);
   const words = ["lab", "run", "--file", file, "--name", name, "--run-directory", runDirectory];
-  const dist = flags.values["dist-directory"];
+  readKinds(flags);
+  const passed = ["processes", "dist-directory"].flatMap((flag) => {
+    const value = flags.values[flag];
+    return value === undefined ? [] : [`--${flag}`, value];
+  });
   const main = fileURLToPath(new URL("./main.js", import.meta.url));
   const failure = await startDetached({
     runDirectory,
     name,
-    argv: [
-      process.execPath,
-      main,
-      ...words,
-      ...(dist === undefined ? [] : ["--dist-directory", dist]),
-    ],
+    argv: [process.execPath, main, ...words, ...passed],
     announce: (line) => process.stderr.write(`${line}\n`),
   });
   if (failure !== undefined) {
@@ -79,6 +80,23 @@ async function up(flags: ParsedFlags): Promise<number> {
   return EXIT_HELD;
 }
 
+/** Returns which kinds of processes run; undefined: all. */
+function readKinds(flags: ParsedFlags): ProcessKind[] | undefined {
+  const text = flags.values["processes"];
+  if (text === undefined) return undefined;
+  const kinds = text === "none" ? [] : text.split(",");
+  const wrong = kinds.find((kind) => !isProcessKind(kind));
+  if (wrong !== undefined) {
+    const known = Object.keys(PRIVILEGES).join(", ");
+    throw new FlowliftError("USAGE", `"${wrong}" is no kind of process, only: ${known}`);
+  }
+  return kinds.filter(isProcessKind);
+}
+
+function isProcessKind(kind: string): kind is ProcessKind {
+  return Object.hasOwn(PRIVILEGES, kind);
+}
+
 async function supervise(flags: ParsedFlags): Promise<number> {
   const definition = readLabFile(flags.values["file"] ?? defaultLabFile());
   const stopped = new Promise<void>((resolve) => {
@@ -88,10 +106,12 @@ async function supervise(flags: ParsedFlags): Promise<number> {
   process.stdout.on("error", () => {}); // Whoever started us may be gone.
   const name = flags.values["name"];
   const dist = flags.values["dist-directory"];
+  const kinds = readKinds(flags);
   const lab = await startLab(definition, {
     runDirectory: runDirectoryOf(flags),
     ...(name === undefined ? {} : { name }),
     ...(dist === undefined ? {} : { distDirectory: dist }),
+    ...(kinds === undefined ? {} : { processes: kinds }),
     log: createLog("lab"),
     announce: print,
   });

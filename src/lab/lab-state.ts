@@ -30,14 +30,21 @@ export function claimLab(layout: LabLayout, state: LabState): void {
   writeFileSync(`${draft}/state.json`, JSON.stringify(state), { mode: 0o600 });
   try {
     renameSync(draft, layout.labDirectory); // Fails when the target is a directory with content.
-  } catch (cause) {
+  } catch {
     rmSync(draft, { recursive: true, force: true });
-    throw new FlowliftError(
-      "LAB_FAILED",
-      `A lab "${state.name}" exists already; \`flowlift lab down --name ${state.name}\` ends it`,
-      { cause },
-    );
+    throw labExists(state.name);
   }
+}
+
+/** Throws LAB_FAILED when a lab of this name runs; a dead one is removed by the next start. */
+export function assertLabAbsent(layout: LabLayout, name: string): void {
+  const state = readLabState(layout);
+  if (state !== undefined && isSupervised(state)) throw labExists(name);
+}
+
+function labExists(name: string): FlowliftError {
+  const text = `A lab "${name}" runs already; \`flowlift lab down --name ${name}\` ends it`;
+  return new FlowliftError("LAB_FAILED", text);
 }
 
 /** Replaces the state. */
