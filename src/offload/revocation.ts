@@ -1,0 +1,109 @@
+/**
+ * A new policy: every live flow is judged again, and what it forbids is cut on both paths.
+ *
+ * Pure. Order for each forbidden flow: off the fast path, answered; then its conntrack entry is deleted. The
+ * judge changes first, so a flow that is asked for meanwhile is judged by the new policy or found here.
+ */
+import type { ConntrackEntry } from "../lib/conntrack/entry.ts";
+import type { JudgeFlow } from "../lib/service/provider.ts";
+import type { EngineCore, Revocation } from "./core.ts";
+import { type FlowRecord, formatTuple, isOutside, keyOf } from "./flow-record.ts";
+import { schedule } from "./schedule.ts";
+import { withdraw } from "./withdrawal.ts";
+
+export function onPolicy(
+  core: EngineCore,
+  policy: {
+    readonly token: number;
+    readonly judge: JudgeFlow;
+    readonly policyEpoch: bigint;
+    readonly deadlineMs: number;
+  },
+): void {
+  core.judge = policy.judge;
+  core.policyEpoch = policy.policyEpoch;
+  const revocation: Revocation = {
+    token: policy.token,
+    deadlineAtMs: core.nowMs + policy.deadlineMs,
+    remaining: new Map(),
+    scanned: false,
+    cutFlows: 0,
+    cutOffloadedFlows: 0,
+  };
+  core.revocations.set(policy.token, revocation);
+  for (const record of [...core.byKey.values()]) judgeAgain(core, record, revocation);
+}
+
+function judgeAgain(core: EngineCore, record: FlowRecord, revocation: Revocation): void {
+  const judgement = core.judgeEntry(record.entry);
+  if (!judgement.allowed) {
+    cut(core, record, revocation);
+    return;
+  }
+  if (!judgement.eligible) {
+    if (isOutside(record) || record.state === "preparing") {
+      revocation.remaining.set(record.key, record);
+    }
+    withdraw(core, record, "restore");
+    return;
+  }
+  record.judgement = judgement;
+  if (record.state === "refused") {
+    record.attempts = 0;
+    core.setState(record, "queued");
+    schedule(core, record);
+  }
+}
+
+/** Counts the flow and ends it; it stays in `remaining` until nothing of it is left. */
+function cut(core: EngineCore, record: FlowRecord, revocation: Revocation): void {
+  revocation.remaining.set(record.key, record);
+  revocation.cutFlows += 1;
+  if (isOutside(record)) revocation.cutOffloadedFlows += 1;
+  withdraw(core, record, "delete");
+}
+
+/** Takes a part of the kernel's table, read after the new judge was set. */
+export function onPolicyEntries(
+  core: EngineCore,
+  token: number,
+  entries: readonly ConntrackEntry[],
+): void {
+  const revocation = core.revocations.get(token);
+  if (revocation === undefined) return; // Its deadline is over.
+  for (const entry of entries) {
+    if (core.judgeEntry(entry).allowed) continue;
+    const record = core.byKey.get(keyOf(entry));
+    if (record === undefined) {
+      revocation.cutFlows += 1;
+      core.emit({ kind: "delete", entry });
+    } else if (record.after !== "delete") cut(core, record, revocation);
+  }
+}
+
+export function onPolicyScanned(core: EngineCore, token: number): void {
+  const revocation = core.revocations.get(token);
+  if (revocation !== undefined) revocation.scanned = true;
+}
+
+/** Reports policy changes that are complete or late. */
+export function flushRevocations(core: EngineCore): void {
+  for (const revocation of core.revocations.values()) {
+    const complete = revocation.scanned && revocation.remaining.size === 0;
+    if (!complete && core.nowMs < revocation.deadlineAtMs) continue;
+    core.revocations.delete(revocation.token);
+    const late = Array.from(revocation.remaining.values(), (record) =>
+      formatTuple(record.entry.original),
+    );
+    if (!revocation.scanned) late.push("flows that were not looked at in time");
+    core.emit({
+      kind: "policy-done",
+      token: revocation.token,
+      outcome: {
+        cutFlows: revocation.cutFlows,
+        cutOffloadedFlows: revocation.cutOffloadedFlows,
+        late,
+      },
+    });
+  }
+}

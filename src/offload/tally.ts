@@ -1,0 +1,83 @@
+/**
+ * What the engine counts: refusals, closes, odd things by name, and traffic by admitting rule.
+ *
+ * Pure. A flow's counters are absolute, so they are added once, when the flow is closed.
+ */
+import type {
+  CloseCause,
+  DirectionCounters,
+  FlowCounters,
+  FlowRule,
+  RefusalReason,
+} from "../offload-protocol/messages.ts";
+
+export interface RuleTally {
+  readonly attachment: string;
+  readonly direction: "ingress" | "egress";
+  readonly name: string;
+  readonly fastPackets: bigint;
+  readonly fastBytes: bigint;
+}
+
+/** Rules that are told apart; the rest is added up under one name. */
+export const RULES_TALLIED_MAX = 16_384;
+
+export class Tally {
+  readonly refusals: Partial<Record<RefusalReason, number>> = {};
+  readonly closes: Partial<Record<CloseCause, number>> = {};
+  readonly counts: Record<string, number> = {};
+  readonly #rules = new Map<string, RuleTally>();
+
+  count(name: string, by = 1): void {
+    this.counts[name] = (this.counts[name] ?? 0) + by;
+  }
+
+  refused(reason: RefusalReason): void {
+    this.refusals[reason] = (this.refusals[reason] ?? 0) + 1;
+  }
+
+  closed(cause: CloseCause): void {
+    this.closes[cause] = (this.closes[cause] ?? 0) + 1;
+  }
+
+  addTraffic(rules: readonly FlowRule[], counters: FlowCounters): void {
+    for (const rule of rules) addTo(this.#rules, rule, counters);
+  }
+
+  /** Returns the closed flows' traffic with that of the given live ones. */
+  traffic(
+    live: Iterable<{ readonly rules: readonly FlowRule[]; readonly counters: FlowCounters }>,
+  ): RuleTally[] {
+    const sum = new Map(this.#rules);
+    for (const { rules, counters } of live) {
+      for (const rule of rules) addTo(sum, rule, counters);
+    }
+    return [...sum.values()];
+  }
+}
+
+function addTo(sum: Map<string, RuleTally>, rule: FlowRule, counters: FlowCounters): void {
+  const full = JSON.stringify([rule.attachment, rule.direction, rule.name]);
+  const known = sum.has(full) || sum.size < RULES_TALLIED_MAX;
+  const key = known ? full : "";
+  const { attachment, direction, name } = known ? rule : { ...rule, attachment: "*", name: "*" };
+  const before = sum.get(key);
+  const add = (field: "fastPackets" | "fastBytes"): bigint =>
+    (before?.[field] ?? 0n) + counters.original[field] + counters.reply[field];
+  sum.set(key, {
+    attachment,
+    direction,
+    name,
+    fastPackets: add("fastPackets"),
+    fastBytes: add("fastBytes"),
+  });
+}
+
+const ZERO: DirectionCounters = {
+  fastPackets: 0n,
+  fastBytes: 0n,
+  passedPackets: 0n,
+  passedBytes: 0n,
+};
+
+export const ZERO_COUNTERS: FlowCounters = { original: ZERO, reply: ZERO, lastUsedMsAgo: 0n };
