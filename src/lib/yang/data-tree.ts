@@ -1,6 +1,5 @@
 /**
  * A tree of YANG instance data in libyang's memory.
- *
  * Effect: owns C memory; whoever holds a tree calls `free()` (a tree that is forgotten is freed
  * some time after garbage collection). Paths are libyang's: `/module:list[key='x']/leaf`; see
  * `quoteXpath` for values. Nodes are never handed out, only their descriptions, so nothing dangles.
@@ -191,7 +190,10 @@ export class DataTree {
     return ok(undefined);
   }
 
-  /** Returns the node at a data path (one instance, no wildcard), or undefined. */
+  /**
+   * Returns the node at a data path (one instance, no wildcard), or undefined. After validation
+   * each container without presence is there, as a default.
+   */
   get(path: string): DataNode | undefined {
     const node = this.#locate(path);
     return node === undefined ? undefined : this.#describe(node);
@@ -249,8 +251,8 @@ export class DataTree {
   }
 
   #locate(path: string): Pointer | undefined {
-    if (this.isEmpty || path.includes("\0")) return undefined;
     const { owner } = this.#held;
+    if (this.isEmpty || path.includes("\0")) return undefined;
     const match = new BigUint64Array(1);
     const code = owner.library.functions.lyd_find_path(this.first, path, 0, match);
     if (code === 0) return match[0];
@@ -291,7 +293,7 @@ export class DataTree {
   }
 }
 
-/** Returns a value as an XPath literal, for keys in paths. A value with both quotes has none. */
+/** Returns a value as an XPath literal, for keys in paths; one with both quotes has none. */
 export function quoteXpath(value: string): string | undefined {
   if (!value.includes("'")) return `'${value}'`;
   return value.includes('"') ? undefined : `"${value}"`;
