@@ -5,7 +5,7 @@
  * §6.2.2 (attribute match), §6.2.3 (containment), §6.2.4 (selection), §6.2.5 (content match).
  * Keys of selected list entries are always included, as §6.4.4 allows.
  */
-import { childOf, type XmlElement } from "../lib/xml/tree.ts";
+import type { XmlElement } from "../lib/xml/tree.ts";
 import {
   type ContainerNode,
   type DataNode,
@@ -167,9 +167,4 @@ function splitPrefix(value: string): [string | undefined, string] {
 /** Returns the `type` of a filter; subtree is the default (RFC 6241 §7.1). */
 export function filterTypeOf(filter: XmlElement): string {
   return filter.attributes.find(({ local }) => local === "type")?.value ?? "subtree";
-}
-
-/** Returns the filter parameter of an operation. */
-export function findFilter(operation: XmlElement): XmlElement | undefined {
-  return childOf(operation, "filter");
 }

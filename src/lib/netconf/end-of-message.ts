@@ -27,6 +27,10 @@ export class EndOfMessageDecoder implements MessageDecoder {
     return this.#message.lengthBytes;
   }
 
+  get failure(): FramingError | undefined {
+    return this.#error;
+  }
+
   takeRest(): Buffer {
     const rest = this.#rest;
     this.#rest = Buffer.alloc(0);
@@ -42,7 +46,9 @@ export class EndOfMessageDecoder implements MessageDecoder {
       const end = this.#message.indexOf(END_OF_MESSAGE, searchedBytes);
       // An unfinished mark at the end may not belong to the message.
       const certainBytes = this.#message.lengthBytes - END_OF_MESSAGE.length + 1;
-      if ((end < 0 ? certainBytes : end) > this.#limits.messageBytesMax) return this.#fail();
+      if ((end < 0 ? certainBytes : end) > this.#limits.messageBytesMax) {
+        return this.#fail(messages);
+      }
       if (end < 0) return ok(messages);
       const whole = this.#message.take();
       const rest = whole.subarray(end + END_OF_MESSAGE.length);
@@ -56,11 +62,11 @@ export class EndOfMessageDecoder implements MessageDecoder {
     }
   }
 
-  #fail(): Result<Buffer[], FramingError> {
+  #fail(earlier: Buffer[]): Result<Buffer[], FramingError> {
     const message = `A message has more than ${this.#limits.messageBytesMax} bytes`;
     this.#error = { kind: "message-too-big", message };
     this.#message.take();
-    return err(this.#error);
+    return earlier.length > 0 ? ok(earlier) : err(this.#error);
   }
 }
 

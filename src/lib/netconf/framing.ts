@@ -45,6 +45,8 @@ export interface MessageDecoder {
   push(bytes: Uint8Array): Result<Buffer[], FramingError>;
   /** Bytes of the message that is not complete. */
   readonly pendingBytes: number;
+  /** Why the decoder is broken; the messages before are returned first. */
+  readonly failure: FramingError | undefined;
   /** Returns bytes taken but not used, so that another decoder can continue with them. */
   takeRest(): Buffer;
 }

@@ -124,7 +124,7 @@ export function rpcErrorOf(error: unknown): RpcError {
     case "LOCAL_RPC_TIMEOUT":
     case "LOCAL_RPC_CLOSED":
       return applicationError("operation-failed", message, { appTag: "data-process-unavailable" });
-    case "STATE_FILE_UNREADABLE":
+    case "STATE_FILE_UNWRITABLE":
       return applicationError("operation-failed", message, { appTag: "storage-failed" });
     default:
       return applicationError("operation-failed", message);

@@ -19,6 +19,8 @@ const NS_YANG = "urn:ietf:params:xml:ns:yang:1";
 
 /** The first rule that matches decides. */
 const TAG_RULES: readonly TagRule[] = [
+  { pattern: /^Missing XML namespace/, tag: "unknown-namespace" },
+  { pattern: /YANG module with namespace "([^"]*)" for metadata/, tag: "unknown-attribute" },
   {
     pattern: /^No module with namespace "([^"]*)"/,
     tag: "unknown-namespace",
@@ -95,29 +97,34 @@ export function rpcErrorOfYang(problem: YangProblem): RpcError {
   // A must with its own error-message says so only by where it was found.
   const tag = rule?.tag ?? byAppTag ?? (isTypeText(problem) ? "invalid-value" : "operation-failed");
   const appTag = problem.appTag ?? rule?.appTag;
+  // A node that is missing has no instance: its place in the schema must do.
+  const place = problem.path ?? problem.schemaPath;
   const name = match?.[1]?.replace(/^.*:/, rule?.info === "bad-namespace" ? "$&" : "");
   return {
     type: "application",
     tag,
     message: problem.message,
     ...(appTag === undefined ? {} : { appTag }),
-    ...(problem.path === undefined ? {} : { path: problem.path }),
-    ...(rule?.info === undefined || name === undefined ? {} : { info: infoOf(rule.info, name) }),
+    ...(place === undefined ? {} : { path: place }),
+    ...(rule?.info === undefined || name === undefined
+      ? {}
+      : { info: infoOf(rule.info, name, lastElementOf(problem.path)) }),
   };
 }
 
-function infoOf(kind: NonNullable<TagRule["info"]>, name: string): ErrorInfo[] {
+function infoOf(kind: NonNullable<TagRule["info"]>, name: string, element: string): ErrorInfo[] {
   if (kind === "missing-choice") return [{ name: kind, text: name, namespace: NS_YANG }];
   if (kind === "bad-element") return [{ name: kind, text: name }];
-  if (kind === "bad-attribute")
-    return [
-      { name: kind, text: name },
-      { name: "bad-element", text: "" },
-    ];
-  return [
-    { name: "bad-element", text: "" },
-    { name: kind, text: name },
-  ];
+  const owner: ErrorInfo = { name: "bad-element", text: element };
+  return kind === "bad-attribute"
+    ? [{ name: kind, text: name }, owner]
+    : [owner, { name: kind, text: name }];
+}
+
+/** The name of the last step of an instance path. */
+function lastElementOf(path: string | undefined): string {
+  const names = path?.replace(/\[(?:[^"'\]]|"[^"]*"|'[^']*')*\]/g, "").split("/") ?? [];
+  return names.at(-1)?.replace(/^.*:/, "") ?? "";
 }
 
 function isTypeText(problem: YangProblem): boolean {

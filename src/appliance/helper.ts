@@ -1,0 +1,53 @@
+/**
+ * The appliance's root helper: a closed list of operations, asked for over a local socket.
+ *
+ * Effect: changes the kernel's host name (of this process's UTS namespace). Nothing else; what is
+ * not in HELPER_OPERATIONS is refused. Whoever may open the socket (mode 0660) may ask.
+ */
+import { chownSync, statSync, writeFileSync } from "node:fs";
+import type { Server } from "node:net";
+import { dirname, join } from "node:path";
+import { FlowliftError } from "../lib/base/errors.ts";
+import { type LocalRpcHandlers, listenLocalRpc } from "../lib/base/local-rpc.ts";
+import type { Log } from "../lib/base/log.ts";
+import { type ApplianceSettings, HELPER_SOCKET_NAME } from "./settings.ts";
+
+const HOSTNAME_FILE = "/proc/sys/kernel/hostname";
+/** linux/include/uapi/linux/utsname.h: __NEW_UTS_LEN. */
+export const HOSTNAME_BYTES_MAX = 64;
+const SOCKET_MODE = 0o660;
+
+/** Writes the name; an argument, so that tests need no namespace. */
+export type WriteHostname = (hostname: string) => void;
+
+/** Labels of letters, digits and inner hyphens, joined by dots (RFC 1123 §2.1). */
+export function isHostname(value: unknown): value is string {
+  if (typeof value !== "string" || value.length > HOSTNAME_BYTES_MAX) return false;
+  const label = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?";
+  return new RegExp(`^${label}(?:\\.${label})*$`).test(value);
+}
+
+/** Returns the operations. Every other name is refused by the local socket's own rule. */
+export function makeHelperOperations(writeHostname: WriteHostname, log: Log): LocalRpcHandlers {
+  return {
+    "set-hostname": (params: unknown): Record<string, never> => {
+      const hostname = (params as { readonly hostname?: unknown } | null)?.hostname;
+      if (!isHostname(hostname)) {
+        log.warn("A host name was refused");
+        throw new FlowliftError("LOCAL_RPC_FAILED", `${JSON.stringify(hostname)} is no host name`);
+      }
+      writeHostname(hostname);
+      log.info("The host's name is set", { hostname });
+      return {};
+    },
+  };
+}
+
+/** Listens on helper.sock, which belongs to the group of its directory. */
+export async function startHelper(settings: ApplianceSettings, log: Log): Promise<Server> {
+  const path = join(settings.runDirectory, HELPER_SOCKET_NAME);
+  const operations = makeHelperOperations((name) => writeFileSync(HOSTNAME_FILE, name), log);
+  const server = await listenLocalRpc(path, operations, undefined, SOCKET_MODE);
+  chownSync(path, 0, statSync(dirname(path)).gid);
+  return server;
+}

@@ -1,0 +1,90 @@
+/**
+ * The appliance's management process: NETCONF, datastores, and the way to the data process.
+ *
+ * Effect: listens, writes the state directory, talks to the data process and the helper.
+ * Needs no privilege but CAP_NET_BIND_SERVICE, and that only for a port below 1024.
+ */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { FlowliftError } from "../lib/base/errors.ts";
+import { createLog, type Log } from "../lib/base/log.ts";
+import { findProjectRoot } from "../lib/base/project-root.ts";
+import { defaultYangDirectories } from "../lib/yang/yang-directories.ts";
+import { ManagementServer } from "../management/management-server.ts";
+import { ApplianceApplier, readAutoSave } from "./manage-applier.ts";
+import { DataLink } from "./manage-data-link.ts";
+import { listListenPoints } from "./manage-settings.ts";
+import { APPLIANCE_MODULES } from "./modules.ts";
+import { type ApplianceSettings, DATA_SOCKET_NAME, HELPER_SOCKET_NAME } from "./settings.ts";
+
+export const HOST_KEY_NAME = "ssh_host_ed25519_key";
+
+/** A management process that serves. */
+export interface RunningManage {
+  readonly ports: readonly number[];
+  stop(): void;
+}
+
+/** Starts; returns when it serves. The data process may come later. */
+export async function startManage(settings: ApplianceSettings): Promise<RunningManage> {
+  const log = createLog(`manage ${settings.name}`);
+  let server: ManagementServer | undefined;
+  const dataSocket = join(settings.runDirectory, DATA_SOCKET_NAME);
+  const dataLink = new DataLink(dataSocket, log, async () => applyRunning(server, log));
+  const root = findProjectRoot();
+  const applier = new ApplianceApplier({
+    dataLink,
+    helperSocket: join(settings.runDirectory, HELPER_SOCKET_NAME),
+    bootId: settings.bootId,
+    version: readVersion(root),
+    log,
+  });
+  server = await ManagementServer.start({
+    searchDirectories: defaultYangDirectories(root),
+    modules: APPLIANCE_MODULES,
+    applier,
+    stateDirectory: settings.stateDirectory,
+    hostKeyFile: join(settings.stateDirectory, HOST_KEY_NAME),
+    authorizedKeysFile: settings.netconf.authorizedKeysFile,
+    users: settings.netconf.users,
+    listen: listListenPoints(settings),
+    bootId: settings.bootId,
+    dayZeroConfig: readDayZero(settings),
+    savesStartup: readAutoSave,
+    log,
+  });
+  void dataLink.run();
+  const { ports } = server;
+  log.info("NETCONF is served", { ports: ports.join(",") });
+  return {
+    ports,
+    stop: () => {
+      dataLink.stop();
+      server.close();
+    },
+  };
+}
+
+async function applyRunning(server: ManagementServer | undefined, log: Log): Promise<boolean> {
+  const problem = await server?.reapply();
+  if (problem === undefined) return true;
+  log.error("Running cannot be applied", { path: problem.path, reason: problem.message });
+  return false;
+}
+
+function readDayZero({ dayZeroConfigFile }: ApplianceSettings): string | undefined {
+  if (dayZeroConfigFile === undefined) return undefined;
+  try {
+    return readFileSync(dayZeroConfigFile, "utf8");
+  } catch (cause) {
+    const text = `Cannot read the day-zero configuration "${dayZeroConfigFile}"`;
+    throw new FlowliftError("CONFIG_FILE_INVALID", text, { cause });
+  }
+}
+
+function readVersion(root: string): string {
+  const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
+    readonly version: string;
+  };
+  return version;
+}

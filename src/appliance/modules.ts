@@ -1,0 +1,30 @@
+/** The YANG modules of an appliance, in one table. Pure. */
+import type { YangModuleRequest } from "../lib/yang/yang-context.ts";
+
+/** Features are those that the three functions carry out; the rest is unknown to a client. */
+export const APPLIANCE_MODULES: readonly YangModuleRequest[] = [
+  { name: "iana-if-type" },
+  { name: "ietf-interfaces" },
+  { name: "ietf-ip" },
+  { name: "ietf-system" },
+  { name: "flowlift-system" },
+  { name: "flowlift-system-deviations" },
+  { name: "ietf-nat", features: ["basic-nat44", "napt44", "dst-nat"] },
+  {
+    name: "ietf-access-control-list",
+    features: [
+      "ipv4",
+      "ipv6",
+      "match-on-ipv4",
+      "match-on-ipv6",
+      "match-on-tcp",
+      "match-on-udp",
+      "match-on-icmp",
+      "interface-attachment",
+      "interface-stats",
+      "acl-aggregate-stats",
+    ],
+  },
+  { name: "flowlift-zones" },
+  { name: "flowlift-load-balancer" },
+];

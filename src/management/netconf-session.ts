@@ -1,0 +1,221 @@
+/**
+ * One NETCONF session over a byte stream, whatever carries it.
+ *
+ * Effect: reads and writes the stream. Requests run one after the other; a reply must be taken by
+ * the peer before the next request is looked at, so a slow reader holds up only itself.
+ * Source: RFC 6241 §8.1, RFC 6242 §4. Limit: MESSAGE_BYTES_MAX, QUEUED_MESSAGES_MAX, and the times.
+ */
+import type { Duplex } from "node:stream";
+import type { Log } from "../lib/base/log.ts";
+import { EndOfMessageDecoder, encodeEndOfMessage } from "../lib/netconf/end-of-message.ts";
+import {
+  ChunkDecoder,
+  encodeChunked,
+  type FramingError,
+  type FramingLimits,
+  MANAGEMENT_LIMITS,
+  type MessageDecoder,
+} from "../lib/netconf/framing.ts";
+import { formatHello, HELLO_BYTES_MAX, parseClientHello } from "../lib/netconf/hello.ts";
+import type { RpcError } from "../lib/netconf/rpc-error.ts";
+import { formatBareErrorReply, inBase10, malformedMessage } from "../lib/netconf/rpc-error.ts";
+import { RpcAnswerer, type RpcHandlers } from "./rpc-answerer.ts";
+import type { RpcCounters, SessionEntry, SessionRegistry } from "./session-registry.ts";
+
+/** Requests that wait before the stream is paused. */
+export const QUEUED_MESSAGES_MAX = 16;
+export const HELLO_TIMEOUT_MS = 30_000;
+/** A peer that takes nothing of a reply for so long is gone. */
+export const WRITE_STALL_MS = 120_000;
+/** Bytes that may wait in a stream that is paused; SSH's window allows 2 MiB. */
+export const PAUSED_BYTES_MAX: number = 4 * 1024 * 1024;
+
+export interface SessionOptions {
+  readonly stream: Duplex;
+  readonly id: number;
+  readonly transport: string;
+  readonly username: string;
+  readonly sourceHost: string;
+  readonly capabilities: readonly string[];
+  readonly registry: SessionRegistry;
+  readonly handlers: RpcHandlers;
+  readonly log: Log;
+  readonly limits?: FramingLimits;
+  /** Called once, when the session is over. */
+  readonly onEnd: () => void;
+}
+
+/** A session from its hello to its end. */
+export class NetconfSession implements SessionEntry {
+  readonly id: number;
+  readonly transport: string;
+  readonly username: string;
+  readonly sourceHost: string;
+  readonly loginTime: Date = new Date();
+  readonly counters: RpcCounters = { inRpcs: 0, inBadRpcs: 0, outRpcErrors: 0 };
+  readonly #options: SessionOptions;
+  readonly #answerer: RpcAnswerer;
+  readonly #helloTimer: NodeJS.Timeout;
+  #decoder: MessageDecoder | undefined;
+  #head: Buffer = Buffer.alloc(0);
+  #base: "1.0" | "1.1" | undefined;
+  #queue: Buffer[] = [];
+  #isBusy = false;
+  /** The framing is broken: the session ends when the requests before are answered. */
+  #failure: FramingError | undefined;
+  #isOver = false;
+
+  constructor(options: SessionOptions) {
+    this.id = options.id;
+    this.transport = options.transport;
+    this.username = options.username;
+    this.sourceHost = options.sourceHost;
+    this.#options = options;
+    this.#answerer = new RpcAnswerer(this, options.handlers, options.registry, options.log);
+    this.#helloTimer = setTimeout(() => this.#drop("No hello came in time"), HELLO_TIMEOUT_MS);
+    options.registry.add(this);
+    options.registry.inSessions++;
+    const { stream } = options;
+    stream.on("data", (chunk: Buffer) => this.#receive(chunk));
+    stream.on("end", () => this.#finish(false));
+    stream.on("close", () => this.#finish(false));
+    stream.on("error", () => this.#finish(false));
+    stream.write(encodeEndOfMessage(formatHello(options.capabilities, this.id)));
+  }
+
+  terminate(reason: string): void {
+    this.#options.log.info("A session was ended", { session: this.id, reason });
+    this.#finish(true);
+  }
+
+  #drop(reason: string): void {
+    this.#options.log.warn("A session was dropped", { session: this.id, reason });
+    this.#options.registry.droppedSessions++;
+    this.#finish(true);
+  }
+
+  #finish(isOurs: boolean): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    clearTimeout(this.#helloTimer);
+    this.#queue = [];
+    this.#options.registry.delete(this.id);
+    // Ends after what was written; a peer that reads nothing is cut by the transport's own timer.
+    if (isOurs) this.#options.stream.end();
+    this.#options.onEnd();
+  }
+
+  #receive(chunk: Buffer): void {
+    if (this.#isOver) return;
+    const decoder = this.#decoder ?? this.#startDecoder(chunk);
+    if (decoder === undefined) return;
+    const bytes = this.#head.length > 0 ? this.#head : chunk;
+    this.#head = Buffer.alloc(0);
+    const pushed = decoder.push(bytes);
+    this.#failure ??= decoder.failure;
+    for (const message of pushed.ok ? pushed.value : []) {
+      if (this.#base === undefined) this.#takeHello(message);
+      else this.#queue.push(message);
+      if (this.#isOver) return;
+    }
+    if (this.#queue.length >= QUEUED_MESSAGES_MAX) this.#options.stream.pause();
+    void this.#work();
+  }
+
+  /** The hello has an end mark, but some clients send it in chunks when ours came first. */
+  #startDecoder(chunk: Buffer): MessageDecoder | undefined {
+    this.#head = Buffer.concat([this.#head, chunk]);
+    if (this.#head.length < 2) return undefined;
+    const limits = { chunkBytesMax: HELLO_BYTES_MAX, messageBytesMax: HELLO_BYTES_MAX };
+    const isChunked = this.#head[0] === 10 && this.#head[1] === 35;
+    this.#decoder = isChunked
+      ? new ChunkDecoder(this.#options.limits ?? MANAGEMENT_LIMITS)
+      : new EndOfMessageDecoder(limits, true);
+    return this.#decoder;
+  }
+
+  #takeHello(message: Buffer): void {
+    const hello = parseClientHello(message);
+    if (!hello.ok) {
+      this.#options.registry.inBadHellos++;
+      this.#drop(hello.error.message);
+      return;
+    }
+    clearTimeout(this.#helloTimer);
+    this.#base = hello.value.base;
+    this.#options.log.info("A session began", { session: this.id, base: this.#base });
+    if (this.#decoder instanceof ChunkDecoder) return;
+    const rest = this.#decoder?.takeRest();
+    const limits = this.#options.limits ?? MANAGEMENT_LIMITS;
+    this.#decoder =
+      this.#base === "1.1" ? new ChunkDecoder(limits) : new EndOfMessageDecoder(limits);
+    if (rest !== undefined && rest.length > 0) this.#receive(rest);
+  }
+
+  /** The stream has no boundary any more: say why, and end (RFC 6242 §4.2). */
+  #refuseFraming(problem: FramingError): void {
+    if (this.#base === undefined) this.#options.registry.inBadHellos++;
+    else {
+      const error: RpcError =
+        problem.kind === "framing-malformed"
+          ? malformedMessage(problem.message)
+          : { type: "transport", tag: "too-big", message: problem.message };
+      this.#options.registry.totals.inBadRpcs++;
+      this.counters.inBadRpcs++;
+      const told = this.#base === "1.0" ? inBase10(error) : error;
+      this.#write(formatBareErrorReply(told, this.#options.handlers.namespaceOf));
+    }
+    this.#drop(problem.message);
+  }
+
+  async #work(): Promise<void> {
+    if (this.#isBusy) return;
+    this.#isBusy = true;
+    for (let message = this.#queue.shift(); message !== undefined; message = this.#queue.shift()) {
+      const answer = await this.#answerer.answer(message, this.#base ?? "1.0");
+      if (this.#isOver) break;
+      const isTaken = this.#write(answer.text);
+      if (answer.closes) {
+        this.#finish(true);
+        break;
+      }
+      if (!isTaken && !(await this.#drained())) {
+        this.#drop("The peer does not read its replies");
+        break;
+      }
+      if (this.#queue.length < QUEUED_MESSAGES_MAX) this.#options.stream.resume();
+    }
+    this.#isBusy = false;
+    if (this.#failure !== undefined && !this.#isOver) this.#refuseFraming(this.#failure);
+  }
+
+  #write(text: string): boolean {
+    const bytes = this.#base === "1.1" ? encodeChunked(text) : encodeEndOfMessage(text);
+    return this.#options.stream.write(bytes);
+  }
+
+  /** Waits for the peer; false when it took nothing for WRITE_STALL_MS. */
+  #drained(): Promise<boolean> {
+    const { stream } = this.#options;
+    stream.pause();
+    return new Promise((resolve) => {
+      let waiting = stream.writableLength;
+      const timer = setInterval(() => {
+        // Progress, however slow, is progress; but what a paused peer sends must stay bounded.
+        const isStuck = stream.writableLength >= waiting;
+        waiting = stream.writableLength;
+        if (isStuck || stream.readableLength > PAUSED_BYTES_MAX) settle(false);
+      }, WRITE_STALL_MS);
+      const settle = (isTaken: boolean): void => {
+        clearInterval(timer);
+        stream.off("drain", onDrain);
+        stream.off("close", onDrain);
+        if (isTaken) stream.resume();
+        resolve(isTaken);
+      };
+      const onDrain = (): void => settle(true);
+      stream.once("drain", onDrain);
+      stream.once("close", onDrain);
+    });
+  }
+}

@@ -1,0 +1,157 @@
+/**
+ * NETCONF over SSH: connections, public-key authentication, the `netconf` subsystem.
+ *
+ * Effect: listens on addresses and on inherited sockets. Source: RFC 6242 §3.
+ * Limit: CONNECTIONS_MAX at once, LOGIN_TIMEOUT_MS to the subsystem, one session a connection.
+ */
+import { createServer, type Server as NetServer, type Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import ssh2, { type AuthContext, type Connection } from "ssh2";
+import { FlowliftError } from "../lib/base/errors.ts";
+import type { Log } from "../lib/base/log.ts";
+import { findAuthorizedKey, readAuthorizedKeys } from "./ssh-keys.ts";
+
+/** More than SESSIONS_MAX, so that full sessions do not lock out the login that could end one. */
+export const CONNECTIONS_MAX = 96;
+export const LOGIN_TIMEOUT_MS = 30_000;
+export const AUTHENTICATION_ATTEMPTS_MAX = 6;
+/** A connection that must end gets so long to take what was written. */
+const FLUSH_TIMEOUT_MS = 5_000;
+const TCP_KEEPALIVE_MS = 30_000;
+
+/** Where to listen. */
+export type ListenPoint =
+  | { readonly kind: "address"; readonly address: string; readonly port: number }
+  | { readonly kind: "inherited"; readonly fd: number };
+
+/** A client that asked for the subsystem. */
+export interface SshClient {
+  readonly stream: Duplex;
+  readonly username: string;
+  readonly sourceHost: string;
+  /** Ends the connection when the stream is flushed, or after a while. */
+  readonly end: () => void;
+}
+
+export interface SshServerOptions {
+  readonly hostKey: string;
+  readonly authorizedKeysFile: string;
+  readonly users: readonly string[];
+  readonly listen: readonly ListenPoint[];
+  readonly log: Log;
+  /** False: no more sessions now. */
+  readonly mayAccept: () => boolean;
+  readonly onClient: (client: SshClient) => void;
+}
+
+/** Listens until close(). Throws PORT_IN_USE. */
+export class SshServer {
+  readonly #options: SshServerOptions;
+  readonly #listeners: NetServer[] = [];
+  readonly #sockets = new Set<Socket>();
+
+  constructor(options: SshServerOptions) {
+    this.#options = options;
+  }
+
+  async start(): Promise<void> {
+    for (const point of this.#options.listen) {
+      this.#listeners.push(await listenOn(point, (socket) => this.#accept(socket)));
+    }
+  }
+
+  /** The ports in use, in the order of `listen`. */
+  get ports(): number[] {
+    return this.#listeners.map((listener) => {
+      const address = listener.address();
+      return typeof address === "object" && address !== null ? address.port : 0;
+    });
+  }
+
+  close(): void {
+    for (const listener of this.#listeners) listener.close();
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  #accept(socket: Socket): void {
+    if (this.#sockets.size >= CONNECTIONS_MAX) {
+      socket.destroy();
+      this.#options.log.warn("A connection was refused: too many", { max: CONNECTIONS_MAX });
+      return;
+    }
+    this.#sockets.add(socket);
+    socket.setKeepAlive(true, TCP_KEEPALIVE_MS);
+    socket.setNoDelay(true);
+    socket.on("error", () => {});
+    socket.on("close", () => this.#sockets.delete(socket));
+    const timer = setTimeout(() => socket.destroy(), LOGIN_TIMEOUT_MS);
+    socket.once("close", () => clearTimeout(timer));
+    socket.once("flowlift-session", () => clearTimeout(timer));
+    // One for each socket: this is how a connection is matched to its socket.
+    const ssh = new ssh2.Server({ hostKeys: [this.#options.hostKey], ident: "flowlift" });
+    ssh.on("connection", (connection: Connection) => this.#serve(connection, socket));
+    ssh.injectSocket(socket);
+  }
+
+  #serve(connection: Connection, socket: Socket): void {
+    const sourceHost = socket.remoteAddress ?? "";
+    let attempts = 0;
+    let username = "";
+    let hasSession = false;
+    connection.on("error", () => {}); // The socket closes; nothing else depends on it.
+    connection.on("authentication", (context: AuthContext) => {
+      attempts++;
+      if (attempts > AUTHENTICATION_ATTEMPTS_MAX) connection.end();
+      else if (this.#isAuthentic(context)) {
+        username = context.username;
+        context.accept();
+      } else context.reject(["publickey"]);
+    });
+    connection.on("session", (accept) => {
+      const session = accept();
+      session.on("subsystem", (acceptSubsystem, reject, info) => {
+        if (info.name !== "netconf" || hasSession || !this.#options.mayAccept()) {
+          reject?.();
+          return;
+        }
+        hasSession = true;
+        socket.emit("flowlift-session");
+        const stream: Duplex = acceptSubsystem();
+        const end = (): void => {
+          const timer = setTimeout(() => socket.destroy(), FLUSH_TIMEOUT_MS);
+          socket.once("close", () => clearTimeout(timer));
+          if (stream.writableFinished) connection.end();
+          else stream.once("finish", () => setImmediate(() => connection.end()));
+        };
+        this.#options.onClient({ stream, username, sourceHost, end });
+      });
+    });
+  }
+
+  #isAuthentic(context: AuthContext): boolean {
+    if (context.method !== "publickey") return false;
+    if (!this.#options.users.includes(context.username)) return false;
+    const keys = readAuthorizedKeys(this.#options.authorizedKeysFile);
+    const key = findAuthorizedKey(keys, context.key.data);
+    if (key === undefined) return false;
+    // Without signature the client only asks whether this key would do.
+    if (context.signature === undefined || context.blob === undefined) return true;
+    return key.verify(context.blob, context.signature, context.hashAlgo) === true;
+  }
+}
+
+function listenOn(point: ListenPoint, onSocket: (socket: Socket) => void): Promise<NetServer> {
+  const server = createServer({ pauseOnConnect: false }, onSocket);
+  const place =
+    point.kind === "inherited" ? `inherited socket ${point.fd}` : `${point.address}:${point.port}`;
+  return new Promise((resolve, reject) => {
+    server.once("error", (cause: NodeJS.ErrnoException) => {
+      const isUsed = cause.code === "EADDRINUSE";
+      const text = isUsed ? `${place} is in use` : `Cannot listen on ${place}`;
+      reject(new FlowliftError("PORT_IN_USE", text, { cause }));
+    });
+    const ready = (): void => resolve(server);
+    if (point.kind === "inherited") server.listen({ fd: point.fd }, ready);
+    else server.listen({ host: point.address, port: point.port }, ready);
+  });
+}
