@@ -99,10 +99,9 @@ function isProcessKind(kind: string): kind is ProcessKind {
 
 async function supervise(flags: ParsedFlags): Promise<number> {
   const definition = readLabFile(flags.values["file"] ?? defaultLabFile());
-  const stopped = new Promise<void>((resolve) => {
-    process.once("SIGTERM", resolve);
-    process.once("SIGINT", resolve);
-  });
+  const stop = new AbortController();
+  process.once("SIGTERM", () => stop.abort());
+  process.once("SIGINT", () => stop.abort());
   process.stdout.on("error", () => {}); // Whoever started us may be gone.
   const name = flags.values["name"];
   const dist = flags.values["dist-directory"];
@@ -112,15 +111,22 @@ async function supervise(flags: ParsedFlags): Promise<number> {
     ...(name === undefined ? {} : { name }),
     ...(dist === undefined ? {} : { distDirectory: dist }),
     ...(kinds === undefined ? {} : { processes: kinds }),
+    signal: stop.signal,
     log: createLog("lab"),
     announce: print,
   });
   print(READY_WORD);
-  const pulse = setInterval(() => {}, 60_000); // A pending promise alone keeps no process alive.
-  await stopped;
-  clearInterval(pulse);
+  await waitForAbort(stop.signal);
   await lab.stop();
   return EXIT_HELD;
+}
+
+/** A pending promise alone keeps no process alive, so a timer does. */
+async function waitForAbort(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  const pulse = setInterval(() => {}, 60_000);
+  await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+  clearInterval(pulse);
 }
 
 function readStatus(runDirectory: string, name: string): LabStatus {

@@ -142,7 +142,7 @@ export function listHostFiles(layout: LabLayout): HostFiles {
   return {
     agentSettings: join(layout.agentDirectory, "settings.json"),
     agentSocket: join(layout.agentDirectory, "agent.sock"),
-    pinDirectory: join(layout.bpfDirectory, "flowlift"),
+    pinDirectory: layout.pinDirectory,
     bridgeSettings: join(layout.bridgeDirectory, "settings.json"),
     controllerSettings: join(layout.controllerDirectory, "settings.json"),
     tokenFile: join(layout.controllerDirectory, "token"),

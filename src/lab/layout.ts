@@ -21,6 +21,7 @@ export interface LabLayout {
   readonly clientKeyFile: string;
   /** A BPF file system, mounted for the lab's processes alone. */
   readonly bpfDirectory: string;
+  readonly pinDirectory: string;
   readonly spaceDirectory: string;
   /** The project, read-only. */
   readonly appDirectory: string;
@@ -59,6 +60,7 @@ export function layoutLab(runDirectory: string, labName: string): LabLayout {
     pkiDirectory: join(labDirectory, "pki"),
     clientKeyFile: join(labDirectory, "client", "id_ed25519"),
     bpfDirectory: join(labDirectory, "bpf"),
+    pinDirectory: join(labDirectory, "bpf", "flowlift"),
     spaceDirectory,
     appDirectory: join(spaceDirectory, "app"),
     nodeFile: join(spaceDirectory, "node"),

@@ -36,6 +36,7 @@ export function formatLabSpaceScript(
   const app = quote(layout.appDirectory);
   const node = quote(layout.nodeFile);
   const bpf = quote(layout.bpfDirectory);
+  const pins = quote(layout.pinDirectory);
   return [
     "set -e",
     `mount -n --bind ${quote(projectRoot)} ${app}`,
@@ -43,8 +44,9 @@ export function formatLabSpaceScript(
     `mount -n --bind ${quote(nodePath)} ${node}`,
     `mount -n -o remount,bind,ro ${node}`,
     `mount -n -t bpf bpf ${bpf}`,
-    `chown ${AGENT_UID}:${FLOWLIFT_GID} ${bpf}`,
-    `chmod 0700 ${bpf}`,
+    `mkdir ${pins}`,
+    `chown ${AGENT_UID}:${FLOWLIFT_GID} ${bpf} ${pins}`,
+    `chmod 0700 ${bpf} ${pins}`,
     "echo READY",
     "exec sleep infinity",
   ].join("\n");

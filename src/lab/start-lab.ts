@@ -52,6 +52,8 @@ export interface StartLabOptions {
   readonly driver?: "agent" | "memory";
   /** Runs another program in place of Flowlift's; it gets the same namespaces and privileges. */
   readonly programWordsOf?: (planned: PlannedProcess) => readonly string[];
+  /** Ends the start; what was built is removed, and the promise rejects. */
+  readonly signal?: AbortSignal;
   readonly log?: Log;
   /** Called with lines that a person should see. */
   readonly announce?: (line: string) => void;
@@ -127,18 +129,25 @@ class LabBuilder {
     const limit = { runDirectory: layout.runDirectory, limitFile: CONNTRACK_MAX_FILE };
     const raised = raiseConntrackLimit(limit, this.#plan.name);
     if (raised !== undefined) this.#options.announce?.(raised);
+    this.#checkAborted();
     makeDirectories(layout, this.#plan);
     const keys = writeLabKeys(layout);
     writeApplianceFiles(layout, this.#plan, this.#definition);
     writeHostFiles(layout, this.#plan, this.#definition, this.#options.driver ?? "agent");
     await createNamespaces(this.#plan);
+    this.#checkAborted();
     const space = await this.#holdSpaces();
     await keys;
     const planned = planProcesses(this.#definition, layout, this.#kinds());
     this.#openSockets(planned);
     const processes = this.#prepareProcesses(planned, space);
     this.#processes = processes;
+    this.#checkAborted();
+    const onAbort = (): void => void processes.stopAll(); // Whoever waits for them is told.
+    this.#options.signal?.addEventListener("abort", onAbort, { once: true });
     await processes.startAll();
+    this.#options.signal?.removeEventListener("abort", onAbort);
+    this.#checkAborted();
     const description = await describeLab(this.#definition, this.#plan, layout, this.#sockets, {
       asksHostKeys: this.#options.programWordsOf === undefined,
       hasAgent: this.#kinds().has("agent"),
@@ -159,6 +168,12 @@ class LabBuilder {
         return this.#readState();
       },
     });
+  }
+
+  #checkAborted(): void {
+    if (this.#options.signal?.aborted === true) {
+      throw new FlowliftError("LAB_FAILED", "The start of the lab was interrupted");
+    }
   }
 
   async undo(): Promise<void> {
