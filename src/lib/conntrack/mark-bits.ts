@@ -25,3 +25,8 @@ export const MARK_EGRESS_SHIFT = 16;
 export const MARK_EGRESS_MASK = 0x00ff_0000;
 /** Interfaces that can be told apart in the mark. */
 export const MARK_INTERFACES_MAX = 255;
+/**
+ * Only while the first packet travels from prerouting to the forward hook: an ACL at the ingress
+ * interface judged by a per-packet field, so the flow must not become eligible.
+ */
+export const MARK_INELIGIBLE_AT_INGRESS = 0x0100_0000;

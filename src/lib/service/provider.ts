@@ -22,6 +22,8 @@ export interface ApplianceInterface {
 
 export interface ServiceContext {
   readonly interfaces: readonly ApplianceInterface[];
+  /** Ports where the appliance listens for NETCONF over SSH in its own namespace. */
+  readonly netconfPorts?: readonly number[];
 }
 
 /** Configuration that libyang accepts but that cannot be carried out. */

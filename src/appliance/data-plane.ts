@@ -1,0 +1,237 @@
+/**
+ * The data plane of one appliance: the ruleset in the kernel and the flows that live under it.
+ *
+ * Effect: nft transactions, kernel settings, conntrack, the offload engine. One commit at a time.
+ * Invariant: the kernel's ruleset is always that of `#current`, or of a table that an earlier process left.
+ * Limit: PREPARED_MAX transactions wait for their commit.
+ */
+import { MONOTONIC_CLOCK } from "../lib/base/clock.ts";
+import { describeError } from "../lib/base/errors.ts";
+import type { Log } from "../lib/base/log.ts";
+import { err, ok, type Result } from "../lib/base/result.ts";
+import { ConntrackTable } from "../lib/conntrack/table.ts";
+import { RouteTable } from "../lib/netlink/route.ts";
+import { NftApplyError } from "../lib/nft/errors.ts";
+import { type Nft, openNft } from "../lib/nft/libnftables.ts";
+import type { Ruleset } from "../lib/nft/nodes.ts";
+import { NftTable } from "../lib/nft/transaction.ts";
+import type {
+  ApplianceInterface,
+  ConfigData,
+  ConfigProblem,
+  ServiceContext,
+} from "../lib/service/provider.ts";
+import { planTimeouts } from "../nat/timeouts.ts";
+import type { OffloadHandle } from "../offload/handle.ts";
+import { startOffload } from "../offload/shell.ts";
+import { type ApplianceConfig, compileAppliance, parseApplianceConfig } from "./data-config.ts";
+import { cutForbiddenFlows } from "./data-cut.ts";
+import { presentInterfaces, readInterfaces } from "./data-interfaces.ts";
+import { applyTimeouts, applyTrackingSettings, enableForwarding } from "./data-kernel-settings.ts";
+import { recallConfig, rememberConfig } from "./data-memory.ts";
+import { readState } from "./data-state.ts";
+import { createJudge } from "./policy.ts";
+import { APPLIANCE_TABLE, closedRuleset } from "./ruleset.ts";
+import { type ApplianceSettings, type CommitOutcome, REVOCATION_DEADLINE_MS } from "./settings.ts";
+
+export const PREPARED_MAX = 4;
+
+/** A configuration and what it means. */
+interface Plan {
+  readonly data: ConfigData;
+  readonly config: ApplianceConfig;
+  readonly ruleset: Ruleset;
+}
+
+const NOTHING: ConfigData = {};
+
+export class DataPlane {
+  readonly #settings: ApplianceSettings;
+  readonly #log: Log;
+  readonly #nft: Nft = openNft();
+  readonly #table: NftTable = new NftTable(this.#nft, APPLIANCE_TABLE);
+  readonly #conntrack: ConntrackTable = new ConntrackTable();
+  readonly #routes: RouteTable = new RouteTable();
+  readonly #startedAt: string = new Date().toISOString();
+  readonly #prepared = new Map<string, Plan>();
+  #interfaces: readonly ApplianceInterface[] = [];
+  #offload: OffloadHandle | undefined;
+  #current: Plan | undefined;
+  #last: { readonly transactionId: string; readonly previous: Plan | undefined } | undefined;
+  #policyEpoch = 0n;
+  #tail: Promise<unknown> = Promise.resolve();
+
+  constructor(settings: ApplianceSettings, log: Log) {
+    this.#settings = settings;
+    this.#log = log;
+  }
+
+  /** Adopts what stands in the kernel, or closes it; then forwards, and follows flows. */
+  async start(): Promise<void> {
+    this.#interfaces = await readInterfaces(this.#routes, this.#settings.interfaces);
+    await this.#adopt();
+    applyTrackingSettings();
+    enableForwarding();
+    await this.#startOffload();
+  }
+
+  /** Compiles a configuration and lets the kernel check it; nothing changes. */
+  async prepare(
+    transactionId: string,
+    data: ConfigData,
+  ): Promise<Result<undefined, ConfigProblem>> {
+    await this.#refreshInterfaces();
+    const plan = this.#plan(data);
+    if (!plan.ok) return plan;
+    try {
+      await this.#table.check(plan.value.ruleset);
+    } catch (error) {
+      if (!(error instanceof NftApplyError)) throw error;
+      return err({ kind: "config-not-applicable", path: "/", message: error.message });
+    }
+    const [oldest] = this.#prepared.keys();
+    if (this.#prepared.size >= PREPARED_MAX && oldest !== undefined) this.#prepared.delete(oldest);
+    this.#prepared.set(transactionId, plan.value);
+    return ok(undefined);
+  }
+
+  /** Applies a prepared configuration. Throws NftApplyError; then the old one goes on. */
+  commit(transactionId: string): Promise<CommitOutcome | undefined> {
+    return this.#alone(async () => {
+      const plan = this.#prepared.get(transactionId);
+      if (plan === undefined) return undefined;
+      this.#prepared.delete(transactionId);
+      const previous = this.#current;
+      const outcome = await this.#apply(plan);
+      this.#last = { transactionId, previous };
+      return outcome;
+    });
+  }
+
+  /** Forgets a prepared configuration; the last committed one is taken back. */
+  abort(transactionId: string): Promise<void> {
+    return this.#alone(async () => {
+      this.#prepared.delete(transactionId);
+      if (this.#last?.transactionId !== transactionId) return;
+      const { previous } = this.#last;
+      this.#last = undefined;
+      const plan = previous ?? this.#emptyPlan();
+      if (plan !== undefined) await this.#apply(plan);
+    });
+  }
+
+  /** Returns operational data. */
+  readState(): Promise<ConfigData> {
+    return readState({
+      config: this.#current?.config,
+      table: this.#table,
+      conntrack: this.#conntrack,
+      offload: this.#offload?.getState(),
+      discontinuityTime: this.#startedAt,
+    });
+  }
+
+  /** Tells the engine about interfaces that changed. */
+  async #refreshInterfaces(): Promise<void> {
+    const interfaces = await readInterfaces(this.#routes, this.#settings.interfaces);
+    if (JSON.stringify(interfaces) === JSON.stringify(this.#interfaces)) return;
+    this.#interfaces = interfaces;
+    this.#offload?.setInterfaces(presentInterfaces(interfaces));
+  }
+
+  /** Leaves the kernel as it is. */
+  async stop(): Promise<void> {
+    await this.#tail;
+    await this.#offload?.stop();
+    await this.#nft.close();
+    this.#conntrack.close();
+    this.#routes.close();
+  }
+
+  #context(): ServiceContext {
+    const netconfPorts = this.#settings.netconf.listen.map((address) => address.port);
+    return { interfaces: this.#interfaces, netconfPorts };
+  }
+
+  #plan(data: ConfigData): Result<Plan, ConfigProblem> {
+    const config = parseApplianceConfig(data, this.#context());
+    if (!config.ok) return config;
+    return ok({
+      data,
+      config: config.value,
+      ruleset: compileAppliance(config.value, this.#context()),
+    });
+  }
+
+  #emptyPlan(): Plan | undefined {
+    const plan = this.#plan(NOTHING);
+    return plan.ok ? plan.value : undefined;
+  }
+
+  async #adopt(): Promise<void> {
+    const { runDirectory, bootId } = this.#settings;
+    const remembered = recallConfig(runDirectory, bootId);
+    const plan = remembered === undefined ? undefined : this.#plan(remembered.config);
+    if (remembered !== undefined && plan?.ok) {
+      await this.#table.apply(plan.value.ruleset);
+      applyTimeouts(planTimeouts(plan.value.config.nat));
+      this.#current = plan.value;
+      this.#policyEpoch = remembered.policyEpoch;
+      this.#log.info("Adopted the ruleset of the last commit");
+      return;
+    }
+    const { exists } = await this.#table.readInventory();
+    if (exists) {
+      this.#log.warn("Found a ruleset without its configuration; it stays until the next commit");
+      return;
+    }
+    await this.#table.apply(closedRuleset());
+    this.#log.info("No configuration yet: nothing is forwarded");
+  }
+
+  async #startOffload(): Promise<void> {
+    const judge =
+      this.#current === undefined ? DENY_ALL_OFFLOAD : createJudge(this.#current.config);
+    const { offloadPort } = this.#settings;
+    try {
+      this.#offload = await startOffload({
+        ...(offloadPort === undefined ? {} : { port: offloadPort }),
+        judge,
+        policyEpoch: this.#policyEpoch,
+        interfaces: presentInterfaces(this.#interfaces),
+        log: this.#log,
+        clock: MONOTONIC_CLOCK,
+      });
+    } catch (error) {
+      this.#log.warn("Offload is off: everything stays on the slow path", {
+        reason: describeError(error),
+      });
+    }
+  }
+
+  async #apply(plan: Plan): Promise<CommitOutcome> {
+    await this.#table.apply(plan.ruleset);
+    this.#current = plan;
+    this.#policyEpoch += 1n;
+    applyTimeouts(planTimeouts(plan.config.nat));
+    const { runDirectory, bootId } = this.#settings;
+    rememberConfig(runDirectory, bootId, { config: plan.data, policyEpoch: this.#policyEpoch });
+    const judge = createJudge(plan.config);
+    if (this.#offload !== undefined) {
+      return this.#offload.applyPolicy(judge, this.#policyEpoch, REVOCATION_DEADLINE_MS);
+    }
+    const cutFlows = await cutForbiddenFlows(this.#conntrack, judge, this.#interfaces);
+    return { cutFlows, cutOffloadedFlows: 0, late: [] };
+  }
+
+  /** Runs `work` after everything that was asked before. */
+  #alone<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#tail.then(work);
+    this.#tail = result.catch(() => undefined);
+    return result;
+  }
+}
+
+/** Before the first commit nothing is forwarded, so nothing can be asked for. */
+const DENY_ALL_OFFLOAD = () =>
+  ({ allowed: true, service: "firewall", eligible: false, rules: [], policyTag: 0 }) as const;

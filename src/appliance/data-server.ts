@@ -1,0 +1,105 @@
+/**
+ * The process `appliance-data`: the data plane behind its local socket.
+ *
+ * Effect: listens on `${runDirectory}/data.sock`; prints READY when it serves; stops on SIGTERM and SIGINT.
+ * The methods are described in `settings.ts`.
+ */
+import { mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { FlowliftError } from "../lib/base/errors.ts";
+import { type LocalRpcHandlers, type LocalRpcPeer, listenLocalRpc } from "../lib/base/local-rpc.ts";
+import { createLog, type Log } from "../lib/base/log.ts";
+import { parseInterfaceName } from "../lib/nft/identifier.ts";
+import type { ConfigData } from "../lib/service/provider.ts";
+import { DataPlane } from "./data-plane.ts";
+import { RULESET_INTERFACES_MAX } from "./ruleset.ts";
+import { type ApplianceSettings, DATA_SOCKET_NAME } from "./settings.ts";
+
+/** Runs until a signal; resolves when everything is closed. */
+export async function serveData(settingsFile: string): Promise<void> {
+  const settings = readSettings(settingsFile);
+  const log = createLog(`appliance-data[${settings.name}]`);
+  mkdirSync(settings.runDirectory, { recursive: true });
+  const plane = new DataPlane(settings, log);
+  await plane.start();
+  const peers = new Set<LocalRpcPeer>();
+  const path = join(settings.runDirectory, DATA_SOCKET_NAME);
+  const server = await listenLocalRpc(path, createHandlers(plane, log), (peer) => {
+    peers.add(peer);
+    peer.onClose = () => peers.delete(peer);
+  });
+  process.stdout.write("READY\n");
+  await new Promise<void>((resolve) => {
+    process.once("SIGTERM", resolve);
+    process.once("SIGINT", resolve);
+  });
+  server.close();
+  for (const peer of peers) peer.close();
+  await plane.stop();
+}
+
+/** Returns the methods of the local socket. */
+export function createHandlers(plane: DataPlane, log: Log): LocalRpcHandlers {
+  return {
+    prepare: async (params) => {
+      const result = await plane.prepare(readId(params), readConfig(params));
+      if (result.ok) return { ok: true };
+      return { ok: false, path: result.error.path, message: result.error.message };
+    },
+    commit: async (params) => {
+      const outcome = await plane.commit(readId(params));
+      if (outcome === undefined) {
+        throw new FlowliftError("LOCAL_RPC_FAILED", "Cannot commit: nothing was prepared");
+      }
+      const { cutFlows, cutOffloadedFlows, late } = outcome;
+      log.info("Committed", { cutFlows, cutOffloadedFlows, late: late.length });
+      return outcome;
+    },
+    abort: async (params) => {
+      await plane.abort(readId(params));
+      return {};
+    },
+    "get-state": () => plane.readState(),
+  };
+}
+
+function readId(params: unknown): string {
+  const id = (params as { readonly transactionId?: unknown } | null)?.transactionId;
+  if (typeof id === "string") return id;
+  throw new FlowliftError("LOCAL_RPC_FAILED", "transactionId is missing");
+}
+
+function readConfig(params: unknown): ConfigData {
+  const config = (params as { readonly config?: unknown } | null)?.config;
+  if (typeof config === "object" && config !== null && !Array.isArray(config)) {
+    return config as ConfigData;
+  }
+  throw new FlowliftError("LOCAL_RPC_FAILED", "config is missing");
+}
+
+/** Throws CONFIG_FILE_INVALID. */
+export function readSettings(path: string): ApplianceSettings {
+  let settings: ApplianceSettings;
+  try {
+    settings = JSON.parse(readFileSync(path, "utf8")) as ApplianceSettings;
+  } catch (cause) {
+    throw new FlowliftError("CONFIG_FILE_INVALID", `Cannot read settings from "${path}"`, {
+      cause,
+    });
+  }
+  const complain = (what: string): never => {
+    throw new FlowliftError("CONFIG_FILE_INVALID", `Settings "${path}": ${what}`);
+  };
+  for (const member of ["name", "runDirectory", "bootId"] as const) {
+    if (typeof settings[member] !== "string") complain(`"${member}" is missing`);
+  }
+  if (!Array.isArray(settings.interfaces)) complain(`"interfaces" is missing`);
+  if (!Array.isArray(settings.netconf?.listen)) complain(`"netconf.listen" is missing`);
+  if (settings.interfaces.length > RULESET_INTERFACES_MAX) {
+    complain(`more than ${RULESET_INTERFACES_MAX} interfaces`);
+  }
+  for (const name of settings.interfaces) {
+    if (parseInterfaceName(name) === undefined) complain(`"${name}" cannot be an interface name`);
+  }
+  return settings;
+}

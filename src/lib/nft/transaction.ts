@@ -1,0 +1,156 @@
+/**
+ * Plans and applies one ruleset as one atomic transaction, as a difference to what the kernel holds.
+ *
+ * `planTransaction` is pure; `NftTable` has the effect. Base chains are created once and never deleted
+ * (removing one would drop every packet that waits in a queue); counters that both rulesets have are not
+ * touched; chains are named by their content, so an equal name means equal rules.
+ */
+import { assert } from "../base/assert.ts";
+import { NftApplyError } from "./errors.ts";
+import type { Nft } from "./libnftables.ts";
+import type { Ruleset } from "./nodes.ts";
+import {
+  type Json,
+  renderAddBaseChain,
+  renderAddChain,
+  renderAddCounter,
+  renderAddTable,
+  renderChainFill,
+  renderDeleteChain,
+  renderDeleteCounter,
+  renderFlushChain,
+  renderList,
+  renderTransaction,
+  type TableName,
+} from "./render.ts";
+
+/** What the table holds now, as far as a plan needs it. */
+export interface TableInventory {
+  readonly exists: boolean;
+  readonly baseChains: ReadonlySet<string>;
+  readonly chains: ReadonlySet<string>;
+  readonly counters: ReadonlySet<string>;
+}
+
+export const EMPTY_INVENTORY: TableInventory = {
+  exists: false,
+  baseChains: new Set(),
+  chains: new Set(),
+  counters: new Set(),
+};
+
+export interface CounterValue {
+  readonly packets: bigint;
+  readonly bytes: bigint;
+}
+
+/** Returns the commands that turn `inventory` into `ruleset`. */
+export function planTransaction(
+  table: TableName,
+  inventory: TableInventory,
+  ruleset: Ruleset,
+): Json[] {
+  const chains = new Map(ruleset.chains.map((chain) => [chain.name as string, chain]));
+  const counters = new Set<string>(ruleset.counters);
+  const added = [...chains.values()].filter((chain) => !inventory.chains.has(chain.name));
+  const baseNames = new Set<string>(ruleset.baseChains.map((chain) => chain.name));
+  assert(
+    [...inventory.baseChains].every((name) => baseNames.has(name)),
+    "a base chain is never left out of a later ruleset",
+  );
+  const goneChains = [...inventory.chains].filter((name) => !chains.has(name));
+  const goneCounters = [...inventory.counters].filter((name) => !counters.has(name));
+  return [
+    renderAddTable(table),
+    ...[...counters]
+      .filter((name) => !inventory.counters.has(name))
+      .map((name) => renderAddCounter(table, name as Ruleset["counters"][number])),
+    ...added.map((chain) => renderAddChain(table, chain.name)),
+    ...added.flatMap((chain) => renderChainFill(table, chain)),
+    ...ruleset.baseChains.map((chain) => renderAddBaseChain(table, chain)),
+    ...ruleset.baseChains.map((chain) => renderFlushChain(table, chain.name)),
+    ...ruleset.baseChains.flatMap((chain) => renderChainFill(table, chain)),
+    ...goneChains.map((name) => renderFlushChain(table, name)),
+    ...goneChains.map((name) => renderDeleteChain(table, name)),
+    ...goneCounters.map((name) => renderDeleteCounter(table, name)),
+  ];
+}
+
+/** One table of the kernel. */
+export class NftTable {
+  readonly #nft: Nft;
+  readonly #table: TableName;
+
+  constructor(nft: Nft, table: TableName) {
+    this.#nft = nft;
+    this.#table = table;
+  }
+
+  /** Returns what the table holds; a table that does not exist is empty. */
+  async readInventory(): Promise<TableInventory> {
+    const listed = await this.#list("chains");
+    const baseChains = new Set<string>();
+    const chains = new Set<string>();
+    let exists = false;
+    for (const item of listed) {
+      if (readText(item["table"], "name") === this.#table.name) exists = true;
+      const chain = item["chain"];
+      if (readText(chain, "table") !== this.#table.name) continue;
+      const name = readText(chain, "name");
+      if (name === undefined) continue;
+      exists = true;
+      (readText(chain, "hook") === undefined ? chains : baseChains).add(name);
+    }
+    if (!exists) return EMPTY_INVENTORY;
+    const counters = new Set((await this.readCounters()).keys());
+    return { exists, baseChains, chains, counters };
+  }
+
+  /** Returns every named counter. */
+  async readCounters(): Promise<ReadonlyMap<string, CounterValue>> {
+    const counters = new Map<string, CounterValue>();
+    for (const item of await this.#list("counters")) {
+      const counter = item["counter"];
+      const name = readText(counter, "name");
+      if (name === undefined || readText(counter, "table") !== this.#table.name) continue;
+      counters.set(name, {
+        packets: readCount(counter, "packets"),
+        bytes: readCount(counter, "bytes"),
+      });
+    }
+    return counters;
+  }
+
+  /** Checks a ruleset as far as that is possible without changing anything. Throws NftApplyError. */
+  async check(ruleset: Ruleset): Promise<void> {
+    await this.#execute(ruleset, true);
+  }
+
+  /** Makes the kernel hold exactly `ruleset`. Throws NftApplyError, and then nothing has changed. */
+  async apply(ruleset: Ruleset): Promise<void> {
+    await this.#execute(ruleset, false);
+  }
+
+  async #execute(ruleset: Ruleset, dryRun: boolean): Promise<void> {
+    const commands = planTransaction(this.#table, await this.readInventory(), ruleset);
+    const outcome = await this.#nft.run(renderTransaction(commands), { dryRun });
+    if (!outcome.accepted) throw new NftApplyError(this.#table.name, outcome.errorText);
+  }
+
+  async #list(what: "chains" | "counters"): Promise<readonly Record<string, unknown>[]> {
+    const outcome = await this.#nft.run(renderTransaction([renderList(what, this.#table)]));
+    if (!outcome.accepted) throw new NftApplyError(this.#table.name, outcome.errorText);
+    const parsed = JSON.parse(outcome.output) as { readonly nftables: Record<string, unknown>[] };
+    return parsed.nftables;
+  }
+}
+
+function readText(object: unknown, key: string): string | undefined {
+  const value = (object as Record<string, unknown> | undefined)?.[key];
+  return typeof value === "string" ? value : undefined;
+}
+
+function readCount(object: unknown, key: string): bigint {
+  const value = (object as Record<string, unknown> | undefined)?.[key];
+  return typeof value === "number" ? BigInt(value) : 0n;
+}
