@@ -37,7 +37,8 @@ function write(node: DataNode, namespaceAbove: string, out: string[]): void {
 
 function formatLeaf(leaf: LeafNode, head: string): string {
   let open = head;
-  for (const [prefix, namespace] of Object.entries(leaf.prefixes)) {
+  for (const prefix in leaf.prefixes) {
+    const namespace = leaf.prefixes[prefix] ?? "";
     open += ` xmlns:${prefix}="${escapeXml(namespace)}"`;
   }
   if (leaf.value === "") return `<${open}/>`;

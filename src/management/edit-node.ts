@@ -47,12 +47,19 @@ export const REMOVED_LEAVES = "removed-leaves";
 
 const OPERATIONS: ReadonlySet<string> = new Set(["merge", "replace", "create", "delete", "remove"]);
 
+/** What most elements of a large edit have; shared, because there are so many. */
+const NO_OPERATION: Result<undefined, RpcError> = ok(undefined);
+const NO_PREFIXES: Prefixes = {};
+const NO_NODES: Result<EditNode[], RpcError> = ok([]);
+const NO_REMOVALS: readonly RemovedLeaf[] = [];
+
 /** Returns the `operation` attribute of an element, undefined when there is none. */
 export function readOperation(element: XmlElement): Result<EditOperation | undefined, RpcError> {
+  if (element.attributes.length === 0) return NO_OPERATION;
   const attribute = element.attributes.find(
     ({ local, namespace }) => local === "operation" && namespace === NS_NETCONF,
   );
-  if (attribute === undefined) return ok(undefined);
+  if (attribute === undefined) return NO_OPERATION;
   if (OPERATIONS.has(attribute.value)) return ok(attribute.value as EditOperation);
   const text = `"${attribute.value}" is no operation of edit-config`;
   return err(attributeError("bad-attribute", "operation", element.local, text));
@@ -100,7 +107,7 @@ export class EditNodeReader {
     const scope = hasOwn(element.declared) ? { ...outer, ...element.declared } : outer;
     const isLeaf = schema.kind === "leaf" || schema.kind === "leaf-list";
     const below =
-      isLeaf || schema.kind === "any" ? ok([]) : this.#readBelow(element, schema, scope);
+      isLeaf || schema.kind === "any" ? NO_NODES : this.#readBelow(element, schema, scope);
     if (!below.ok) return below;
     const insert = readInsert(element, schema);
     if (!insert.ok) return insert;
@@ -109,7 +116,7 @@ export class EditNodeReader {
       operation: operation.value,
       entryKey: this.#keyOf(schema, element, below.value),
       value: isLeaf ? element.text : "",
-      prefixes: isLeaf ? usedPrefixes(element.text, scope) : {},
+      prefixes: isLeaf ? usedPrefixes(element.text, scope) : NO_PREFIXES,
       insert: insert.value,
       children: below.value,
       removedLeaves: readRemovedLeaves(element, schema),
@@ -145,7 +152,7 @@ function hasOwn(record: Prefixes): boolean {
 
 /** A value may name prefixes that were declared above it; only values with a colon can. */
 function usedPrefixes(value: string, scope: Prefixes): Prefixes {
-  if (!value.includes(":")) return {};
+  if (!value.includes(":")) return NO_PREFIXES;
   const used: Record<string, string> = {};
   for (const [prefix, namespace] of Object.entries(scope)) {
     if (prefix !== "" && value.includes(`${prefix}:`)) used[prefix] = namespace;
@@ -153,20 +160,25 @@ function usedPrefixes(value: string, scope: Prefixes): Prefixes {
   return used;
 }
 
-function readRemovedLeaves(element: XmlElement, schema: SchemaNode): RemovedLeaf[] {
+function readRemovedLeaves(element: XmlElement, schema: SchemaNode): readonly RemovedLeaf[] {
+  if (element.attributes.length === 0) return NO_REMOVALS;
   const attribute = element.attributes.find(
     ({ local, namespace }) => local === REMOVED_LEAVES && namespace === NS_EDIT,
   );
-  if (attribute === undefined) return [];
+  if (attribute === undefined) return NO_REMOVALS;
   return attribute.value.split(" ").flatMap((item) => {
     // "-module:name" must exist, "~module:name" need not.
     const [module = "", name = ""] = item.slice(1).split(":");
     const found = schema.children.get(name)?.find((node) => node.module === module);
-    return found === undefined ? [] : [{ schema: found, mustExist: item.startsWith("-") }];
+    const isKey = schema.keys.includes(name);
+    return found?.kind !== "leaf" || isKey
+      ? []
+      : [{ schema: found, mustExist: item.startsWith("-") }];
   });
 }
 
 function readInsert(element: XmlElement, schema: SchemaNode): Result<Insert | undefined, RpcError> {
+  if (element.attributes.length === 0) return NO_OPERATION;
   const read = (name: string): string | undefined =>
     element.attributes.find(({ local, namespace }) => local === name && namespace === NS_YANG)
       ?.value;

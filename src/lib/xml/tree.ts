@@ -4,7 +4,7 @@
  * Pure. Source: XML 1.0, Namespaces in XML 1.0; RFC 6241 §3 (UTF-8, no DOCTYPE).
  * Limit: XML_DEPTH_MAX nested elements; the caller bounds the bytes.
  */
-import { SaxesParser } from "saxes";
+import { type SaxesAttributeNS, SaxesParser } from "saxes";
 import { err, ok, type Result } from "../base/result.ts";
 
 export const XML_DEPTH_MAX = 256;
@@ -73,16 +73,10 @@ export function parseXml(input: string | Uint8Array): Result<XmlElement, XmlErro
       local: tag.local,
       prefix: tag.prefix,
       namespace: tag.uri,
-      attributes: Object.values(tag.attributes).map((attribute) => ({
-        name: attribute.name,
-        prefix: attribute.prefix,
-        local: attribute.local,
-        namespace: attribute.uri,
-        value: attribute.value,
-      })),
+      attributes: readAttributes(tag.attributes),
       children: [],
       text: "",
-      declared: { ...tag.ns },
+      declared: readDeclared(tag.ns),
     };
     stack.at(-1)?.children.push(element);
     root ??= element;
@@ -104,6 +98,27 @@ export function parseXml(input: string | Uint8Array): Result<XmlElement, XmlErro
   if (problem !== undefined) return err(problem);
   if (root === undefined) return err({ kind: "xml-malformed", message: "The document is empty" });
   return ok(root);
+}
+
+const NO_ATTRIBUTES: XmlAttribute[] = [];
+const NOTHING_DECLARED: Record<string, string> = {};
+
+/** Most elements of configuration have no attribute: they share one empty list. */
+function readAttributes(attributes: Readonly<Record<string, SaxesAttributeNS>>): XmlAttribute[] {
+  let list = NO_ATTRIBUTES;
+  for (const key in attributes) {
+    const attribute = attributes[key];
+    if (attribute === undefined) continue;
+    const { name, prefix, local, uri, value } = attribute;
+    if (list === NO_ATTRIBUTES) list = [];
+    list.push({ name, prefix, local, namespace: uri, value });
+  }
+  return list;
+}
+
+function readDeclared(ns: Readonly<Record<string, string>>): Record<string, string> {
+  for (const _ in ns) return { ...ns };
+  return NOTHING_DECLARED;
 }
 
 /** Returns the first child with this name, in `namespace` when it is given. */
@@ -134,6 +149,7 @@ export function attributeOf(element: XmlElement, name: string): string | undefin
 
 /** Escapes character data and attribute values. */
 export function escapeXml(text: string): string {
+  if (!/[&<>"]/.test(text)) return text;
   return text
     .replaceAll("&", "&amp;")
     .replaceAll("<", "&lt;")
