@@ -133,6 +133,11 @@ export class BpfDriver implements FastPathDriver {
   }
 
   async totals(): Promise<DriverTotals> {
+    return this.readTotals();
+  }
+
+  /** The same at once. */
+  readTotals(): DriverTotals {
     return { flows: this.#flows.count, ...this.#slots.readTotals() };
   }
 

@@ -3,7 +3,7 @@
  * The flow engine's hook-independent half: reads a frame, finds its flow, decides.
  *
  * The including file defines FLOW_LOAD(context, offset, to, bytes), 0 when that many bytes were copied, and
- * FLOW_EGRESS_FITS(context, ifindex), true when the device exists and takes a frame of this size.
+ * FLOW_EGRESS_MTU(context, ifindex), the device's MTU or 0 when there is none.
  * Packet pointers move by constants only, so that the verifier needs no CAP_PERFMON.
  */
 #ifndef FLOWLIFT_FLOW_CORE_H
@@ -77,7 +77,8 @@ static __always_inline void flow_read_tcp(const struct tcphdr *tcp, struct flow_
 		packet->may_go_fast = 0;
 }
 
-static __always_inline void flow_read_udp(const struct udphdr *udp, struct flow_packet *packet)
+static __always_inline void flow_read_udp(const struct udphdr *udp, const struct flow_frame *frame,
+					  struct flow_packet *packet)
 {
 	packet->l4_header_bytes = sizeof(*udp);
 	packet->key.source_port = udp->source;
@@ -86,10 +87,14 @@ static __always_inline void flow_read_udp(const struct udphdr *udp, struct flow_
 	/* A zero checksum is legal in IPv4 only (RFC 8200 section 8.1). */
 	if (packet->key.family == FLOW_FAMILY_IPV6 && udp->check == 0)
 		packet->may_go_fast = 0;
+	if (frame->gso_bytes == 0 &&
+	    bpf_ntohs(udp->len) != packet->l3_bytes - packet->l3_header_bytes)
+		packet->may_go_fast = 0;
 }
 
 /* Reads the transport header behind IPv4 options; such packets go to the VM, but they are counted. */
-static __always_inline void flow_read_behind_options(void *context, struct flow_packet *packet)
+static __always_inline void flow_read_behind_options(void *context, const struct flow_frame *frame,
+						     struct flow_packet *packet)
 {
 	struct tcphdr tcp = {};
 	struct udphdr udp = {};
@@ -101,7 +106,7 @@ static __always_inline void flow_read_behind_options(void *context, struct flow_
 			flow_read_tcp(&tcp, packet);
 	} else if (packet->key.protocol == IPPROTO_UDP) {
 		if (FLOW_LOAD(context, offset, &udp, sizeof(udp)) == 0)
-			flow_read_udp(&udp, packet);
+			flow_read_udp(&udp, frame, packet);
 	}
 }
 
@@ -137,7 +142,7 @@ static __always_inline void flow_read_ipv4(void *context, void *data, void *data
 	if (ip->frag_off & bpf_htons(IPV4_OFFSET_BITS))
 		return; /* Only the first of a fragmented packet has ports: none of them is the flow's. */
 	if (packet->l3_header_bytes != sizeof(*ip)) {
-		flow_read_behind_options(context, packet);
+		flow_read_behind_options(context, frame, packet);
 	} else if (packet->key.protocol == IPPROTO_TCP) {
 		struct tcphdr *tcp = transport;
 		if ((void *)(tcp + 1) <= data_end)
@@ -145,7 +150,7 @@ static __always_inline void flow_read_ipv4(void *context, void *data, void *data
 	} else if (packet->key.protocol == IPPROTO_UDP) {
 		struct udphdr *udp = transport;
 		if ((void *)(udp + 1) <= data_end)
-			flow_read_udp(udp, packet);
+			flow_read_udp(udp, frame, packet);
 	}
 }
 
@@ -181,7 +186,7 @@ static __always_inline void flow_read_ipv6(void *data, void *data_end,
 	} else if (packet->key.protocol == IPPROTO_UDP) {
 		struct udphdr *udp = transport;
 		if ((void *)(udp + 1) <= data_end)
-			flow_read_udp(udp, packet);
+			flow_read_udp(udp, frame, packet);
 	}
 }
 
@@ -262,6 +267,9 @@ static __always_inline int flow_read(void *context, void *data, void *data_end,
 		flow_read_ipv4(context, data, data_end, frame, packet);
 	else
 		flow_read_ipv6(data, data_end, frame, packet);
+	/* A header that reaches beyond the packet has no ports to trust. */
+	if (packet->l3_bytes < packet->l3_header_bytes + packet->l4_header_bytes)
+		packet->has_key = 0;
 	flow_count_wire(frame, packet);
 	if (frame->has_vlan) {
 		packet->has_key = 0;
@@ -307,7 +315,7 @@ static __always_inline enum flow_verdict flow_decide(const struct flow_packet *p
 		goto passed;
 	if (packet->largest_bytes > action->mtu_bytes || egress->ifindex == 0)
 		goto passed;
-	if (!FLOW_EGRESS_FITS(decision->context, egress->ifindex))
+	if (packet->largest_bytes > FLOW_EGRESS_MTU(decision->context, egress->ifindex))
 		goto passed;
 	decision->action = action;
 	decision->egress_ifindex = egress->ifindex;

@@ -13,16 +13,16 @@
 
 #define FLOW_LOAD(context, offset, to, bytes) \
 	bpf_skb_load_bytes((struct __sk_buff *)(context), (offset), (to), (bytes))
-#define FLOW_EGRESS_FITS(context, ifindex) tc_egress_fits((struct __sk_buff *)(context), (ifindex))
+#define FLOW_EGRESS_MTU(context, ifindex) tc_egress_mtu((struct __sk_buff *)(context), (ifindex))
 
-/* A frame is measured by its segments: one of 64 kB that leaves in pieces is not too big. A device that
- * vanished is an error, so its packets go to the VM. */
-static inline __attribute__((always_inline)) int tc_egress_fits(struct __sk_buff *skb,
-								 __u32 ifindex)
+/* Returns the device's MTU, 0 when it vanished. Whether a frame fits is decided by its segments, for
+ * segmented ones too: the helper's own test needs a transport header offset that is not always set. */
+static inline __attribute__((always_inline)) __u32 tc_egress_mtu(struct __sk_buff *skb,
+								  __u32 ifindex)
 {
 	__u32 mtu = 0;
 
-	return bpf_check_mtu(skb, ifindex, &mtu, 0, BPF_MTU_CHK_SEGS) == 0;
+	return bpf_check_mtu(skb, ifindex, &mtu, 0, 0) < 0 ? 0 : mtu;
 }
 
 #include "flow-core.h"

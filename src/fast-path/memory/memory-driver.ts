@@ -1,8 +1,8 @@
 /**
  * The driver that only remembers: for tests, for the mock controller, for machines without BPF.
  *
- * Pure but for its promises: the clock is an argument. No packet is forwarded; tests play the packets by
- * `countPacket`, neighbours by `learnNeighbour`.
+ * Pure but for its promises: the clock is an argument. No packet is forwarded; tests play frames by
+ * `playFrame`, neighbours by `learnNeighbour`.
  */
 import { type Clock, MONOTONIC_CLOCK } from "../../lib/base/clock.ts";
 import type { MacAddress } from "../../lib/inet/address.ts";
@@ -10,6 +10,7 @@ import type { DirectionCounters, FlowCounters } from "../../offload-protocol/mes
 import type {
   DriverCapabilities,
   DriverTotals,
+  FastPathDirection,
   FastPathDriver,
   FastPathFlow,
   FlowHandle,
@@ -20,6 +21,7 @@ import type {
 import {
   DRIVER_LIMITS_DEFAULT,
   type DriverLimits,
+  type FlowRecord,
   FlowRegistry,
   PROTOCOL_TCP,
   PROTOCOL_UDP,
@@ -27,6 +29,7 @@ import {
 import { NeighbourTable } from "../neighbour-table.ts";
 import { noSuchFlow } from "../no-such-flow.ts";
 import { checkTopology, EMPTY_TOPOLOGY, requireSlot, type Topology } from "../topology.ts";
+import { type FrameFacts, frameMatchOf, readFrame, rewriteFrame } from "./frame.ts";
 
 export interface MemoryDriverOptions {
   readonly limits?: Partial<DriverLimits>;
@@ -45,6 +48,30 @@ interface Tally {
   fastBytes: bigint;
   passedPackets: bigint;
   passedBytes: bigint;
+}
+
+/** A frame as a port sees it; `gso…` describe one that stands for several packets. */
+export interface PlayedFrame {
+  readonly bytes: Buffer;
+  readonly gsoBytes?: number;
+  readonly gsoSegments?: number;
+}
+
+export type PlayedVerdict =
+  | { readonly kind: "not-ours" }
+  | { readonly kind: "passed" }
+  | { readonly kind: "forwarded"; readonly bytes: Buffer; readonly egressPortId: number };
+
+interface Wire {
+  readonly packets: number;
+  readonly bytes: number;
+  readonly largestBytes: number;
+}
+
+interface FoundDirection {
+  readonly record: FlowRecord<MemoryFlow>;
+  readonly name: "original" | "reply";
+  readonly direction: FastPathDirection;
 }
 
 interface MemoryFlow {
@@ -179,31 +206,59 @@ export class MemoryDriver implements FastPathDriver {
 
   async close(): Promise<void> {}
 
-  /** A test plays a packet of a flow; returns where it would have gone, undefined for an unknown flow. */
-  countPacket(
-    handle: FlowHandle,
-    direction: "original" | "reply",
-    bytes: number,
-  ): "fast" | "passed" | undefined {
-    const record = this.#flows.get(handle);
-    if (record === undefined) return undefined;
-    const slot = this.#slots.get(record.flow.vmSlot);
-    const isFast =
-      slot !== undefined &&
-      slot.generation === record.flow.generation &&
-      this.#clock.nowMs() < slot.deadlineMs &&
-      bytes <= (record.flow[direction]?.mtuBytes ?? 0);
-    const total = this.#slotTotals.get(record.flow.vmSlot) ?? emptyTally();
-    this.#slotTotals.set(record.flow.vmSlot, total);
-    for (const tally of [record.extra[direction], total]) addPacket(tally, isFast, bytes);
-    record.extra.lastUsedMs = this.#clock.nowMs();
-    return isFast ? "fast" : "passed";
+  /** A test plays a frame that enters at a port; nothing but counters changes. */
+  playFrame(portId: number, frame: PlayedFrame): PlayedVerdict {
+    const port = this.#topology.ports.find((candidate) => candidate.portId === portId);
+    if (port === undefined || port.isVmPort) return { kind: "not-ours" };
+    const facts = readFrame(frame.bytes, (frame.gsoBytes ?? 0) > 0);
+    const vnic = this.#topology.vnics.find(
+      ({ segmentId, mac }) => segmentId === port.segmentId && mac === facts?.destinationMac,
+    );
+    if (facts === undefined || vnic === undefined) return { kind: "not-ours" };
+    const wire = measureWire(facts, frame);
+    const found = this.#find(port.segmentId, facts);
+    const total = this.#slotTotals.get(vnic.vmSlot) ?? emptyTally();
+    this.#slotTotals.set(vnic.vmSlot, total);
+    const isFast = found !== undefined && this.#mayForward(found, facts, wire.largestBytes);
+    addPackets(total, isFast, wire);
+    if (found === undefined) return { kind: "passed" };
+    addPackets(found.record.extra[found.name], isFast, wire);
+    found.record.extra.lastUsedMs = this.#clock.nowMs();
+    if (!isFast) return { kind: "passed" };
+    const { direction } = found;
+    const bytes = rewriteFrame(frame.bytes, direction);
+    return { kind: "forwarded", bytes, egressPortId: direction.egressPortId };
   }
 
   /** A test says that an address was seen at a port; unknown ports are ignored. */
   learnNeighbour(portId: number, mac: MacAddress): void {
     const port = this.#topology.ports.find((candidate) => candidate.portId === portId);
     if (port !== undefined) this.#neighbours.learn(port.segmentId, mac, portId);
+  }
+
+  #find(segmentId: number, facts: FrameFacts): FoundDirection | undefined {
+    for (const record of this.#flows.list()) {
+      for (const name of ["original", "reply"] as const) {
+        const direction = record.flow[name];
+        if (direction === undefined || direction.segmentId !== segmentId) continue;
+        if (direction.destinationMac !== facts.destinationMac) continue;
+        if (frameMatchOf(direction) === facts.match) return { record, name, direction };
+      }
+    }
+    return undefined;
+  }
+
+  #mayForward(found: FoundDirection, facts: FrameFacts, largestBytes: number): boolean {
+    const slot = this.#slots.get(found.record.flow.vmSlot);
+    const { mtuBytes, egressPortId } = found.direction;
+    return (
+      facts.mayGoFast &&
+      slot !== undefined &&
+      slot.generation === found.record.flow.generation &&
+      this.#clock.nowMs() < slot.deadlineMs &&
+      largestBytes <= mtuBytes &&
+      this.#topology.ports.some(({ portId }) => portId === egressPortId)
+    );
   }
 
   #countersOf(flow: MemoryFlow): FlowCounters {
@@ -219,9 +274,21 @@ function emptyTally(): Tally {
   return { fastPackets: 0n, fastBytes: 0n, passedPackets: 0n, passedBytes: 0n };
 }
 
-function addPacket(tally: Tally, isFast: boolean, bytes: number): void {
-  tally[isFast ? "fastPackets" : "passedPackets"] += 1n;
-  tally[isFast ? "fastBytes" : "passedBytes"] += BigInt(bytes);
+function addPackets(tally: Tally, isFast: boolean, wire: Wire): void {
+  tally[isFast ? "fastPackets" : "passedPackets"] += BigInt(wire.packets);
+  tally[isFast ? "fastBytes" : "passedBytes"] += BigInt(wire.bytes);
+}
+
+/** Takes a segmented frame apart in thought. */
+function measureWire(facts: FrameFacts, { gsoBytes = 0, gsoSegments = 0 }: PlayedFrame): Wire {
+  const { l3Bytes, headerBytes } = facts;
+  if (gsoBytes === 0) return { packets: 1, bytes: l3Bytes, largestBytes: l3Bytes };
+  const packets = gsoSegments || Math.max(1, Math.ceil((l3Bytes - headerBytes) / gsoBytes));
+  return {
+    packets,
+    bytes: l3Bytes + (packets - 1) * headerBytes,
+    largestBytes: Math.min(l3Bytes, headerBytes + gsoBytes),
+  };
 }
 
 function snapshot(tally: Tally): DirectionCounters {

@@ -30,7 +30,7 @@ export class BpfError extends FlowliftError {
 
 export interface LibbpfFunctions {
   libbpf_num_possible_cpus(): number;
-  libbpf_set_print(callback: null): unknown;
+  libbpf_set_print(callback: Pointer | null): Pointer | null;
   bpf_object__open_file(path: string, options: null): Pointer | null;
   bpf_object__load(object: Pointer): number;
   bpf_object__close(object: Pointer): void;
@@ -113,7 +113,7 @@ const SIGNATURES: Readonly<Record<keyof LibbpfFunctions, string>> = {
 const LIBRARY = "libbpf.so.1";
 let loaded: LibbpfFunctions | undefined;
 
-/** Returns libbpf's functions. Throws NATIVE_LIBRARY_MISSING. Its warnings appear on stderr until the first load. */
+/** Returns libbpf's functions. Throws NATIVE_LIBRARY_MISSING. Its warnings appear on stderr. */
 export function getLibbpf(): LibbpfFunctions {
   if (loaded !== undefined) return loaded;
   try {
@@ -129,6 +129,17 @@ export function getLibbpf(): LibbpfFunctions {
       "NATIVE_LIBRARY_MISSING",
       `Cannot load ${LIBRARY} (Debian package libbpf1): ${describeError(cause)}`,
     );
+  }
+}
+
+/** Calls libbpf where its warnings are about what we expect. */
+export function callQuietly(call: (library: LibbpfFunctions) => number): number {
+  const library = getLibbpf();
+  const printer = library.libbpf_set_print(null);
+  try {
+    return call(library);
+  } finally {
+    library.libbpf_set_print(printer);
   }
 }
 

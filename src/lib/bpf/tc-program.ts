@@ -6,6 +6,7 @@
  */
 import {
   BpfError,
+  callQuietly,
   checkBpf,
   EEXIST,
   EINVAL,
@@ -34,7 +35,7 @@ const BPF_TC_F_REPLACE = 1;
 /** Attaches, replacing in one step what was in this place; makes the clsact qdisc where it is missing. */
 export function attachTc(place: TcPlace, programFd: number): void {
   const hook = encodeHook(place);
-  const created = getLibbpf().bpf_tc_hook_create(hook);
+  const created = callQuietly((library) => library.bpf_tc_hook_create(hook));
   const action = `attach a BPF program to interface ${place.ifindex}`;
   if (created < 0 && created !== -EEXIST) throw new BpfError(action, -created);
   const options = encodeOptions(place);
@@ -45,7 +46,9 @@ export function attachTc(place: TcPlace, programFd: number): void {
 
 /** Returns whether a program was there to be removed; a vanished interface has none. */
 export function detachTc(place: TcPlace): boolean {
-  const result = getLibbpf().bpf_tc_detach(encodeHook(place), encodeOptions(place));
+  const result = callQuietly((library) =>
+    library.bpf_tc_detach(encodeHook(place), encodeOptions(place)),
+  );
   if (isAbsent(result)) return false;
   checkBpf(result, `detach a BPF program from interface ${place.ifindex}`);
   return true;
@@ -54,7 +57,7 @@ export function detachTc(place: TcPlace): boolean {
 /** Returns the kernel's id of the program in this place, or undefined. */
 export function queryTc(place: TcPlace): number | undefined {
   const options = encodeOptions(place);
-  const result = getLibbpf().bpf_tc_query(encodeHook(place), options);
+  const result = callQuietly((library) => library.bpf_tc_query(encodeHook(place), options));
   if (isAbsent(result)) return undefined;
   checkBpf(result, `look for a BPF program at interface ${place.ifindex}`);
   return options.readUInt32LE(16);
