@@ -42,7 +42,7 @@ const UNMATCHED: Statement = DROP;
 export function compileFirewall(config: FirewallConfig, context: ServiceContext): RulesetFragment {
   const reject = rejectChain();
   const counters = new Set<ObjectName>();
-  const chains: Chain[] = [reject];
+  const chains: Chain[] = rejects(config) ? [reject] : [];
   const add = (chain: Chain, used: readonly CountedAce[]): Chain => {
     if (!chains.some((known) => known.name === chain.name)) chains.push(chain);
     for (const { counter } of used) counters.add(counter);
@@ -70,6 +70,15 @@ export function compileFirewall(config: FirewallConfig, context: ServiceContext)
     chains,
     counters: [...counters],
   };
+}
+
+function rejects(config: FirewallConfig): boolean {
+  const policies = config.zones?.policies ?? [];
+  const acls = [...config.attachments, ...policies].flatMap((holder) => holder.acls);
+  return (
+    policies.some((policy) => policy.action === "reject") ||
+    acls.some((acl) => acl.aces.some((ace) => ace.action === "reject"))
+  );
 }
 
 function attachmentAces(attachment: Attachment): CountedAce[] {

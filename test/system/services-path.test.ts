@@ -1,0 +1,300 @@
+/** The three functions on real packets: clients, one appliance, servers. */
+import { readFileSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import {
+  acl,
+  aclConfig,
+  lbConfig,
+  natConfig,
+  virtualService,
+  zoneConfig,
+} from "../appliance/configs.ts";
+import { buildProgram, DataProcess, Testbed } from "../appliance/testbed.ts";
+import { ask, hold, many, serve, sleep } from "../appliance/traffic.ts";
+
+const bed = new Testbed();
+let data: DataProcess;
+
+const LAN_TO_WAN = { name: "out", from: "inside", to: "outside", action: "accept" };
+const POOL = ["192.0.2.100/30"];
+const FORWARD = { external: "192.0.2.100", port: 8080, internal: "10.0.0.10", internalPort: 80 };
+
+beforeAll(async () => {
+  const entry = buildProgram();
+  bed.link(
+    { netns: "client", dev: "eth0", addresses: ["10.0.0.10/24", "10.0.0.11/24", "fd00:a::10/64"] },
+    { netns: "vnf", dev: "lan", addresses: ["10.0.0.1/24", "fd00:a::1/64"] },
+  );
+  const pool = [100, 101, 102, 103].map((host) => `192.0.2.${host}/32`);
+  bed.link(
+    { netns: "server", dev: "eth0", addresses: ["192.0.2.10/24", "fd00:b::10/64"] },
+    { netns: "vnf", dev: "wan", addresses: ["192.0.2.1/24", "fd00:b::1/64", ...pool] },
+  );
+  for (const name of ["one", "two", "three"]) {
+    const index = ["one", "two", "three"].indexOf(name) + 1;
+    bed.link(
+      { netns: name, dev: "eth0", addresses: [`10.9.${index}.2/24`] },
+      { netns: "vnf", dev: `dmz${index}`, addresses: [`10.9.${index}.1/24`] },
+    );
+    bed.exec(name, ["ip", "route", "add", "default", "via", `10.9.${index}.1`]);
+  }
+  bed.exec("client", ["ip", "route", "add", "default", "via", "10.0.0.1"]);
+  bed.exec("client", ["ip", "-6", "route", "add", "default", "via", "fd00:a::1"]);
+  bed.exec("server", ["ip", "-6", "route", "add", "default", "via", "fd00:b::1"]);
+  bed.exec("server", ["ip", "route", "add", "10.0.0.0/8", "via", "192.0.2.1"]);
+  data = await DataProcess.start(bed, entry, "vnf", ["lan", "wan", "dmz1", "dmz2", "dmz3"]);
+  await Promise.all([
+    serve(bed, "client", [80, 81]),
+    serve(bed, "server", [80, 81, 53]),
+    ...["one", "two", "three"].map((name) => serve(bed, name, [80])),
+  ]);
+});
+afterAll(async () => {
+  await data?.stop();
+  bed.close();
+});
+
+function tcp(host: string, port = 80, source?: string) {
+  return { protocol: "tcp", host, port, ...(source === undefined ? {} : { source }) } as const;
+}
+
+function udp(host: string, port = 80) {
+  return { protocol: "udp", host, port } as const;
+}
+
+test("appliance-data runs as an ordinary user with two capabilities, and closes the path at first", async () => {
+  const pid = bed
+    .exec("vnf", ["ip", "netns", "pids", bed.netns("vnf")])
+    .trim()
+    .split("\n");
+  const statuses = pid.map((id) => readFileSync(`/proc/${id}/status`, "utf8"));
+  const own = statuses.find((status) => status.includes("Name:\tnode"));
+  expect(own).toMatch(/Uid:\t65534\t/);
+  // CAP_NET_ADMIN is 12, CAP_NET_RAW is 13.
+  expect(own).toMatch(/CapEff:\t0000000000003000/);
+  const answers = await ask(bed, "client", [
+    ...[tcp("192.0.2.10"), udp("192.0.2.10"), tcp("fd00:b::10"), udp("fd00:b::10")],
+  ]);
+  expect(answers).toEqual([null, null, null, null]);
+});
+
+describe("nat", () => {
+  beforeAll(async () => {
+    expect(await data.commit(natConfig(POOL, [FORWARD]))).toMatchObject({ late: [] });
+  });
+
+  test("NAPT44 gives all flows of one internal host the same external address of the pool", async () => {
+    const sources = ["10.0.0.10", "10.0.0.11"];
+    const pools = new Set(["192.0.2.100", "192.0.2.101", "192.0.2.102", "192.0.2.103"]);
+    for (const source of sources) {
+      const probes = Array.from({ length: 20 }, (_, index) =>
+        tcp("192.0.2.10", 80 + (index % 2), source),
+      );
+      const answers = await ask(bed, "client", probes);
+      const addresses = new Set(answers.map((answer) => answer?.split(" ")[1]));
+      expect(addresses.size).toBe(1);
+      expect(pools).toContain([...addresses][0]);
+    }
+  });
+
+  test("port forwarding leads from the external to the internal endpoint", async () => {
+    const [answer] = await ask(bed, "server", [tcp("192.0.2.100", 8080)]);
+    expect(answer).toMatch(/^client 192\.0\.2\.10 /);
+  });
+
+  test("hairpinning presents an external source address (RFC 4787 REQ-9)", async () => {
+    const [answer] = await ask(bed, "client", [tcp("192.0.2.100", 8080, "10.0.0.11")]);
+    expect(answer).toMatch(/^client 192\.0\.2\.10[0-3] /);
+  });
+
+  test("what hits no mapping from the external realm is dropped", async () => {
+    const probes = [tcp("10.0.0.10"), udp("10.0.0.10"), tcp("192.0.2.100", 8081)];
+    const answers = await ask(bed, "server", probes);
+    expect(answers.filter((answer) => answer?.startsWith("client"))).toEqual([]);
+  });
+
+  test("several separate ranges keep an internal host on one address", async () => {
+    await data.commit(natConfig(["192.0.2.100/32", "192.0.2.102/32"]));
+    const answers = await ask(
+      bed,
+      "client",
+      Array.from({ length: 10 }, () => tcp("192.0.2.10")),
+    );
+    const addresses = new Set(answers.map((answer) => answer?.split(" ")[1]));
+    expect(addresses.size).toBe(1);
+    expect(["192.0.2.100", "192.0.2.102"]).toContain([...addresses][0]);
+  });
+
+  test("dynamic mappings and totals appear as operational data", async () => {
+    const state = (await data.peer.call("get-state", {})) as Record<string, never>;
+    const [instance] = (state["ietf-nat:nat"] as never)["instances"]["instance"] as [
+      { "mapping-table": { "mapping-entry": Record<string, unknown>[] } },
+    ];
+    const [entry] = instance["mapping-table"]["mapping-entry"];
+    expect(entry).toMatchObject({ type: "dynamic-implicit", "transport-protocol": 6 });
+  });
+});
+
+describe("firewall", () => {
+  test("zones deny by default: nothing leaks in, IPv4 and IPv6", async () => {
+    await data.commit(zoneConfig([LAN_TO_WAN]));
+    const out = await ask(bed, "client", [
+      ...[tcp("192.0.2.10"), udp("192.0.2.10"), tcp("fd00:b::10"), udp("fd00:b::10")],
+    ]);
+    expect(out.every((answer) => answer?.startsWith("server"))).toBe(true);
+    const targets = ["10.0.0.10", "10.0.0.11", "fd00:a::10"];
+    const probes = targets.flatMap((host) =>
+      [80, 81].flatMap((port) => [tcp(host, port), udp(host, port)]),
+    );
+    const answers = await ask(bed, "server", probes);
+    expect(answers.filter((answer) => answer !== null)).toEqual([]);
+    const pings = await Promise.all(
+      targets.map((host) => bed.try("server", ["ping", "-c1", "-W1", host])),
+    );
+    expect(pings.map((ping) => ping.ok)).toEqual([false, false, false]);
+  });
+
+  test("host-inbound services are closed unless the zone grants them", async () => {
+    expect((await bed.try("client", ["ping", "-c1", "-W1", "10.0.0.1"])).ok).toBe(false);
+    await data.commit(zoneConfig([LAN_TO_WAN], ["ping"]));
+    expect((await bed.try("client", ["ping", "-c1", "-W1", "10.0.0.1"])).ok).toBe(true);
+    expect((await bed.try("client", ["ping", "-c1", "-W1", "fd00:a::1"])).ok).toBe(true);
+    expect((await bed.try("server", ["ping", "-c1", "-W1", "192.0.2.1"])).ok).toBe(false);
+  });
+
+  test("ACLs judge in order at the interface, count for each ACE, and reject with a reset", async () => {
+    const rules = acl("edge", [
+      {
+        name: "no-81",
+        matches: { tcp: { "destination-port": { port: 81 } } },
+        forwarding: "reject",
+      },
+      {
+        name: "v4",
+        matches: { ipv4: { "destination-ipv4-network": "192.0.2.0/24" } },
+        forwarding: "accept",
+      },
+    ]);
+    await data.commit(aclConfig([rules], [["lan", "ingress", "edge"]]));
+    const answers = await ask(bed, "client", [
+      tcp("192.0.2.10", 81),
+      tcp("192.0.2.10", 80),
+      tcp("fd00:b::10"),
+    ]);
+    expect(answers[0]).toBe("refused");
+    expect(answers[1]).toMatch(/^server/);
+    expect(answers[2]).toBeNull();
+    const state = (await data.peer.call("get-state", {})) as Record<string, never>;
+    const text = JSON.stringify(state["ietf-access-control-list:acls"]);
+    expect(text).toContain('"name":"no-81","matched-packets":"1"');
+    expect(text).toContain('"name":"v4","matched-packets":"1"');
+  });
+
+  test("a counter keeps its value over a commit that does not touch it", async () => {
+    const before = bed.exec("vnf", ["nft", "list", "counters"]);
+    expect(before).toMatch(/packets 1 /);
+    const rules = acl("edge", [
+      {
+        name: "no-81",
+        matches: { tcp: { "destination-port": { port: 81 } } },
+        forwarding: "reject",
+      },
+      {
+        name: "v4",
+        matches: { ipv4: { "destination-ipv4-network": "192.0.2.0/24" } },
+        forwarding: "accept",
+      },
+    ]);
+    const attached = aclConfig([rules], [["lan", "ingress", "edge"]]);
+    await data.commit({
+      ...attached,
+      ...lbConfig([virtualService("v", "10.8.0.1", [["one", "10.9.1.2", 1]])]),
+    });
+    const state = (await data.peer.call("get-state", {})) as Record<string, never>;
+    const text = JSON.stringify(state["ietf-access-control-list:acls"]);
+    expect(text).toContain('"name":"no-81","matched-packets":"1"');
+  });
+
+  test("a commit cuts the live flow that it forbids, and no other", async () => {
+    await data.commit(zoneConfig([LAN_TO_WAN]));
+    const kept = hold(bed, "client", "192.0.2.10", 80);
+    const cut = hold(bed, "client", "192.0.2.10", 81);
+    await sleep(300);
+    const deny = acl("deny", [
+      { name: "no-81", matches: { tcp: { "destination-port": { port: 81 } } }, forwarding: "drop" },
+    ]);
+    const outcome = await data.commit({
+      ...zoneConfig([{ ...LAN_TO_WAN, acl: ["deny"] }]),
+      ...aclConfig([deny]),
+    });
+    const [keptBefore, cutBefore] = [kept.echoes(), cut.echoes()];
+    expect(cutBefore).toBeGreaterThan(0);
+    expect(outcome).toMatchObject({ cutFlows: 1, late: [] });
+    await sleep(400);
+    expect(kept.echoes()).toBeGreaterThan(keptBefore);
+    // What was on its way when the reply came may still arrive; nothing is sent through any more.
+    expect(cut.echoes() - cutBefore).toBeLessThanOrEqual(2);
+    kept.close();
+    cut.close();
+  });
+});
+
+describe("load balancer", () => {
+  const SERVERS = [
+    ["one", "10.9.1.2", 1],
+    ["two", "10.9.2.2", 2],
+    ["three", "10.9.3.2", 3],
+  ] as const;
+
+  test("weighted round robin is exact over 3,000 connections", async () => {
+    await data.commit(lbConfig([virtualService("web", "10.8.0.1", SERVERS)]));
+    const answers = await many(bed, "client", { host: "10.8.0.1", port: 80, count: 3000 });
+    expect(answers).toEqual({ one: 500, two: 1000, three: 1500 });
+  });
+
+  test("the turn goes on where it stopped over a commit that does not touch the service", async () => {
+    const service = lbConfig([virtualService("web", "10.8.0.1", SERVERS)]);
+    await data.commit(service);
+    const first = await many(bed, "client", { host: "10.8.0.1", port: 80, count: 3 });
+    await data.commit({ ...service, ...natConfig(POOL) });
+    const second = await many(bed, "client", { host: "10.8.0.1", port: 80, count: 3 });
+    const sum = (name: string) => (first[name] ?? 0) + (second[name] ?? 0);
+    expect([sum("one"), sum("two"), sum("three")]).toEqual([1, 2, 3]);
+  });
+
+  test("source hash keeps a client on its server, also after a restart of the process", async () => {
+    await data.commit(
+      lbConfig([virtualService("web", "10.8.0.1", SERVERS, { scheduler: "source-hash" })]),
+    );
+    const first = await many(bed, "client", { host: "10.8.0.1", port: 80, count: 20 });
+    expect(Object.keys(first)).toHaveLength(1);
+    const rules = bed.exec("vnf", ["nft", "list", "ruleset"]);
+    const held = hold(bed, "client", "10.8.0.1", 80);
+    await sleep(200);
+    await data.stop("SIGKILL");
+    const before = held.echoes();
+    await sleep(200);
+    expect(held.echoes()).toBeGreaterThan(before);
+    await data.launch("vnf");
+    const withoutCounts = (text: string) => text.replaceAll(/packets \d+ bytes \d+/g, "");
+    expect(withoutCounts(bed.exec("vnf", ["nft", "list", "ruleset"]))).toBe(withoutCounts(rules));
+    const second = await many(bed, "client", { host: "10.8.0.1", port: 80, count: 20 });
+    expect(Object.keys(second)).toEqual(Object.keys(first));
+    held.close();
+  });
+
+  test("a commit that takes a real server away cuts its connections", async () => {
+    await data.commit(lbConfig([virtualService("web", "10.8.0.1", [["one", "10.9.1.2", 1]])]));
+    const held = hold(bed, "client", "10.8.0.1", 80);
+    await sleep(200);
+    const outcome = await data.commit(
+      lbConfig([virtualService("web", "10.8.0.1", [["two", "10.9.2.2", 1]])]),
+    );
+    expect(outcome).toMatchObject({ late: [] });
+    const before = held.echoes();
+    expect(before).toBeGreaterThan(0);
+    await sleep(300);
+    expect(held.echoes() - before).toBeLessThanOrEqual(2);
+    held.close();
+  });
+});
