@@ -64,8 +64,12 @@ export class Lab {
   }
 
   /** Runs a program on a machine to its end. */
-  run(machine: string, argv: readonly string[], options: RunOptions = {}): Promise<RunOutcome> {
-    return runInside(this.#enterWords(machine), argv, options);
+  async run(
+    machine: string,
+    argv: readonly string[],
+    options: RunOptions = {},
+  ): Promise<RunOutcome> {
+    return await runInside(this.#enterWords(machine), argv, options);
   }
 
   /** Returns the words that run a file of the built program (`lab/traffic/main.js`) on any machine. */
@@ -93,13 +97,13 @@ export class Lab {
   }
 
   /** Ends a process; it stays down until `startProcess()`. */
-  stopProcess(name: string, signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
-    return this.#parts.processes.get(name).stop(signal);
+  async stopProcess(name: string, signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
+    await this.#parts.processes.get(name).stop(signal);
   }
 
   /** Starts a stopped process and waits until it is ready. */
-  startProcess(name: string): Promise<void> {
-    return this.#parts.processes.get(name).start();
+  async startProcess(name: string): Promise<void> {
+    await this.#parts.processes.get(name).start();
   }
 
   /** Sends a signal to a process; if it ends, it is restarted after a pause. */
@@ -108,8 +112,8 @@ export class Lab {
   }
 
   /** Waits until a process is ready (again). */
-  waitReady(name: string): Promise<void> {
-    return this.#parts.processes.get(name).waitReady();
+  async waitReady(name: string): Promise<void> {
+    await this.#parts.processes.get(name).waitReady();
   }
 
   /** Reboots an appliance (`red-gw`): its processes start again under a new boot id. */

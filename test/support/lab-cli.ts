@@ -17,8 +17,10 @@ export interface CliOutcome {
 /** One user with a terminal; `dispose()` removes every lab of theirs. */
 export class LabCli {
   readonly name: string = `t${randomBytes(4).toString("hex")}`;
-  readonly #folder: string = mkdtempSync(join(tmpdir(), "fl-lab-cli-"));
-  readonly runDirectory: string = join(this.#folder, "run");
+  /** For files of the test. */
+  readonly folder: string = mkdtempSync(join(tmpdir(), "fl-lab-cli-"));
+  /** Every user must be able to pass through it. */
+  readonly runDirectory: string = `/run/fl-${this.name}`;
 
   argv(...args: string[]): string[] {
     const main = join(findProjectRoot(), LAB_DIST_DIRECTORY, "cli", "main.js");
@@ -52,6 +54,6 @@ export class LabCli {
 
   dispose(): void {
     this.run("down", "--all");
-    rmSync(this.#folder, { recursive: true, force: true });
+    rmSync(this.folder, { recursive: true, force: true });
   }
 }
