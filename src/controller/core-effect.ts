@@ -1,4 +1,5 @@
 /** What the pure core asks its shell to do. Pure: types only. */
+import type { FlowHandle } from "../fast-path/driver.ts";
 import type { Epoch, FlowEvent, OffloadFlow, OffloadReply } from "../offload-protocol/messages.ts";
 import type { Refusal } from "./authorise.ts";
 import type { FlowRecord } from "./flow-table.ts";
@@ -20,8 +21,11 @@ export type CoreEffect =
   | {
       readonly kind: "event";
       readonly vmKey: string;
+      readonly handle: FlowHandle;
+      readonly idleTimeoutMs: number;
       readonly event: FlowEvent;
-      readonly record: FlowRecord;
+      /** Undefined for a flow that was not taken back from the journal. */
+      readonly record: FlowRecord | undefined;
     }
   | { readonly kind: "acknowledged"; readonly vmKey: string; readonly sequence: bigint }
   | { readonly kind: "reply"; readonly token: ReplyToken; readonly reply: OffloadReply }

@@ -57,7 +57,8 @@ export class EventLog {
 
   /** Takes back an event from the journal; they come in order and before any `append`. */
   restore(event: FlowEvent): void {
-    if (event.sequence < this.#next && this.unackedCount > 0) return;
+    const newest = this.#events.at(-1);
+    assert(newest === undefined || newest.sequence < event.sequence, "events come in order");
     this.#events.push(event);
     if (event.sequence >= this.#next) this.#next = event.sequence + 1n;
   }

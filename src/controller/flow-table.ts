@@ -35,8 +35,6 @@ export interface FlowRecord {
   /** Last values read; absolute. `lastUsedMsAgo` is as of `countersAtMs`. */
   counters: FlowCounters;
   countersAtMs: number;
-  /** Whether they changed since they were last told to the VM. */
-  countersChanged: boolean;
   readonly times: FlowTimes;
 }
 

@@ -81,7 +81,6 @@ function newRecord(
     phase: startLife(nowMs),
     counters: NO_COUNTERS,
     countersAtMs: nowMs,
-    countersChanged: false,
     times: { requestedMs: receivedMs, grantedMs: nowMs },
   };
 }

@@ -15,6 +15,7 @@ import { assert } from "../lib/base/assert.ts";
 import type { CloseCause, FlowCounters, FlowEvent } from "../offload-protocol/messages.ts";
 import type { CoreEffect } from "./core-effect.ts";
 import { type FlowRecord, FlowTable, flowKey, NO_COUNTERS } from "./flow-table.ts";
+import type { JournalFlow } from "./journal-record.ts";
 import { type FlowLifeEffect, type FlowLifeEvent, stepLife } from "./lifecycle.ts";
 import { type LocationKey, LocationTable, locationKey } from "./location.ts";
 import type { VmState } from "./vm-state.ts";
@@ -39,6 +40,8 @@ export class HostCore {
   /** Flows for which the driver owes an answer. */
   readonly #inFlight = new Set<FlowRecord>();
   #effects: CoreEffect[] = [];
+  /** Flows whose counters changed since they were last told. */
+  #moved: FlowRecord[] = [];
   readonly #endListeners = new Map<FlowRecord, EndListener[]>();
 
   constructor(capabilities: DriverCapabilities, leaseMs: number) {
@@ -80,6 +83,16 @@ export class HostCore {
     this.table.reserveHandle(record.fast.handle);
     this.table.add(record);
     state.counts[record.phase.kind]++;
+  }
+
+  /** Tells the VM of the end of a journalled flow that cannot be taken back. */
+  tellLost(state: VmState, lost: JournalFlow): void {
+    const { epoch, flow, handle, vmKey } = lost;
+    const what = { kind: "closed", cause: "not-entitled-any-more", counters: NO_COUNTERS } as const;
+    const event = state.events.append({ epoch, flowId: flow.flowId, what });
+    const { flowId, idleTimeoutMs } = flow;
+    state.ended.set(flowKey(epoch, flowId), { effectiveIdleTimeoutMs: idleTimeoutMs });
+    this.emit({ kind: "event", vmKey, handle, idleTimeoutMs, event, record: undefined });
   }
 
   /** Returns flows to install next; the driver owes an answer for them from now on. */
@@ -147,7 +160,7 @@ export class HostCore {
     for (const { handle, counters } of items) {
       const record = this.table.get(handle);
       if (record === undefined) continue;
-      record.countersChanged ||= hasMoved(record.counters, counters);
+      if (hasMoved(record.counters, counters)) this.#moved.push(record);
       record.counters = counters;
       record.countersAtMs = nowMs;
       if (record.phase.kind !== "active") continue;
@@ -155,6 +168,13 @@ export class HostCore {
       const idleMs = Math.min(sinceActive, Number(counters.lastUsedMsAgo));
       if (idleMs >= record.flow.idleTimeoutMs) this.withdraw(record, "idle", nowMs);
     }
+  }
+
+  /** Returns the flows whose counters changed since the last call. */
+  takeMoved(): readonly FlowRecord[] {
+    const moved = this.#moved;
+    this.#moved = [];
+    return moved;
   }
 
   /** A neighbour was seen somewhere; flows through one that moved are withdrawn. */
@@ -244,9 +264,10 @@ export class HostCore {
   }
 
   #tell(record: FlowRecord, state: VmState, what: FlowEvent["what"]): void {
-    const { epoch, flow } = record;
-    const event = state.events.append({ epoch, flowId: flow.flowId, what });
-    this.emit({ kind: "event", vmKey: record.vmKey, event, record });
+    const { epoch, flow, vmKey, fast } = record;
+    const { flowId, idleTimeoutMs } = flow;
+    const event = state.events.append({ epoch, flowId, what });
+    this.emit({ kind: "event", vmKey, handle: fast.handle, idleTimeoutMs, event, record });
   }
 
   #end(record: FlowRecord, state: VmState, counters: FlowCounters): void {

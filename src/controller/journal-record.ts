@@ -13,6 +13,8 @@ export type JournalRecord =
       readonly kind: "event";
       readonly vmKey: string;
       readonly handle: FlowHandle;
+      /** What the flow was granted with, for the same answer to the same request. */
+      readonly idleTimeoutMs: number;
       readonly event: FlowEvent;
     }
   | { readonly kind: "acknowledged"; readonly vmKey: string; readonly sequence: bigint }
@@ -28,14 +30,21 @@ export interface JournalFlow {
   readonly handle: FlowHandle;
   readonly generation: number;
   readonly flow: OffloadFlow;
+  /** Whether the fast path has confirmed it. */
+  readonly isActive: boolean;
   /** Where the original and the reply leave. */
   readonly egressPortIds: readonly [number, number | undefined];
+}
+
+export interface JournalledEvent {
+  readonly event: FlowEvent;
+  readonly idleTimeoutMs: number;
 }
 
 /** What the journal says of one virtual machine. */
 export interface JournalledVm {
   readonly flows: Map<FlowHandle, JournalFlow>;
-  readonly events: FlowEvent[];
+  readonly events: JournalledEvent[];
   nextSequence: bigint;
 }
 
@@ -90,9 +99,12 @@ export function applyJournalRecord(vms: Map<string, JournalledVm>, record: Journ
       vm.flows.set(record.flow.handle, record.flow);
       return;
     case "event":
-      vm.events.push(record.event);
-      vm.nextSequence = record.event.sequence + 1n;
-      if (record.event.what.kind !== "activated") vm.flows.delete(record.handle);
+      // Compaction may have written it already.
+      if (record.event.sequence >= vm.nextSequence) {
+        vm.events.push({ event: record.event, idleTimeoutMs: record.idleTimeoutMs });
+        vm.nextSequence = record.event.sequence + 1n;
+      }
+      noteEvent(vm, record.handle, record.event);
       return;
     case "acknowledged":
       forgetAcknowledged(vm.events, record.sequence);
@@ -102,9 +114,16 @@ export function applyJournalRecord(vms: Map<string, JournalledVm>, record: Journ
   }
 }
 
-function forgetAcknowledged(events: FlowEvent[], sequence: bigint): void {
+function noteEvent(vm: JournalledVm, handle: FlowHandle, event: FlowEvent): void {
+  const flow = vm.flows.get(handle);
+  if (flow === undefined) return;
+  if (event.what.kind === "activated") vm.flows.set(handle, { ...flow, isActive: true });
+  else vm.flows.delete(handle);
+}
+
+function forgetAcknowledged(events: JournalledEvent[], sequence: bigint): void {
   let count = 0;
-  while ((events[count]?.sequence ?? sequence + 1n) <= sequence) count++;
+  while ((events[count]?.event.sequence ?? sequence + 1n) <= sequence) count++;
   events.splice(0, count);
 }
 
@@ -122,7 +141,7 @@ export function compactJournal(vms: ReadonlyMap<string, JournalledVm>): JournalR
   for (const [vmKey, vm] of vms) {
     for (const flow of vm.flows.values()) records.push({ kind: "changed", flow });
     // Handle 0 is no flow's: the flow of a told end is gone already.
-    for (const event of vm.events) records.push({ kind: "event", vmKey, handle: 0, event });
+    for (const event of vm.events) records.push({ kind: "event", vmKey, handle: 0, ...event });
     records.push({ kind: "sequence", vmKey, next: vm.nextSequence });
   }
   return records;

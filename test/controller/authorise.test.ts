@@ -10,9 +10,7 @@ import {
   ip,
   natFlow,
   RED_CLIENT,
-  RED_IN,
   RED_OUT,
-  RED_SERVER,
 } from "./world.ts";
 
 const FLOW = natFlow(1n, 4000);

@@ -1,0 +1,197 @@
+/**
+ * The gRPC server that bridges connect to: one call for each virtual machine.
+ *
+ * Effect: listens, with mutual TLS. A call is accepted only if its client certificate names one host, and
+ * the stamped virtual machine is placed on that host; anything else is refused and audited.
+ * Limit: CALLS_PER_CONNECTION_MAX calls on one connection.
+ */
+import {
+  type Metadata,
+  Server,
+  ServerCredentials,
+  type ServerDuplexStream,
+  status,
+} from "@grpc/grpc-js";
+import { FlowliftError } from "../lib/base/errors.ts";
+import type { Log } from "../lib/base/log.ts";
+import {
+  readStamp,
+  UPSTREAM_CHANNEL_OPTIONS,
+  UPSTREAM_SERVICE,
+  type UpstreamFrame,
+} from "../offload-protocol/upstream.ts";
+import type { Controller } from "./controller.ts";
+import { vmKey } from "./model.ts";
+import type { VmSession, VmTransport } from "./vm-session.ts";
+
+export const CALLS_PER_CONNECTION_MAX = 4096;
+/** A bridge that does not answer a ping for this long is gone. */
+const KEEPALIVE_MS = 10_000;
+const HOST_URI = /^URI:urn:flowlift:host:([A-Za-z0-9][A-Za-z0-9._-]{0,63})$/;
+
+export interface ServerIdentity {
+  readonly authority: Buffer;
+  readonly certificate: Buffer;
+  readonly key: Buffer;
+}
+
+type Call = ServerDuplexStream<UpstreamFrame, UpstreamFrame>;
+
+/** Returns the host that a certificate names; it must have exactly one URI, and that one of ours. */
+export function hostOfCertificate(subjectAltName: string | undefined): string | undefined {
+  const uris = (subjectAltName ?? "").split(", ").filter((name) => name.startsWith("URI:"));
+  return uris.length === 1 ? HOST_URI.exec(uris[0] ?? "")?.[1] : undefined;
+}
+
+/** Listens; returns the address with the port that was chosen, and how to stop. */
+export async function serveUpstream(
+  controller: Controller,
+  address: string,
+  identity: ServerIdentity,
+  log: Log,
+): Promise<{ readonly address: string; close(): Promise<void> }> {
+  const server = new Server({
+    ...UPSTREAM_CHANNEL_OPTIONS,
+    "grpc.max_concurrent_streams": CALLS_PER_CONNECTION_MAX,
+    "grpc.keepalive_time_ms": KEEPALIVE_MS,
+    "grpc.keepalive_timeout_ms": KEEPALIVE_MS,
+  });
+  server.addService(UPSTREAM_SERVICE, {
+    attach: (call: Call) => takeCall(controller, call, log),
+  });
+  const { authority, certificate, key } = identity;
+  const credentials = ServerCredentials.createSsl(
+    authority,
+    [{ cert_chain: certificate, private_key: key }],
+    true, // Without a certificate of our authority there is no connection.
+  );
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync(address, credentials, (error, bound) => {
+      if (error === null) resolve(bound);
+      else {
+        reject(new FlowliftError("PORT_IN_USE", `Cannot listen on "${address}"`, { cause: error }));
+      }
+    });
+  });
+  return {
+    address: address.startsWith("unix:") ? address : address.replace(/:\d+$/, `:${port}`),
+    close: () =>
+      new Promise((resolve) => {
+        server.tryShutdown(() => resolve());
+        setTimeout(() => server.forceShutdown(), 500).unref();
+      }),
+  };
+}
+
+function takeCall(controller: Controller, call: Call, log: Log): void {
+  const certificate = call.getAuthContext().sslPeerCertificate;
+  const host = hostOfCertificate(certificate?.subjectaltname);
+  if (host === undefined) {
+    const detail = `the certificate names no host: ${certificate?.subjectaltname ?? "none"}`;
+    refuse(controller, call, log, { reason: "certificate-without-host", detail });
+    return;
+  }
+  const stamp = readStamp(call.metadata as Metadata);
+  if (!stamp.ok) {
+    refuse(controller, call, log, { reason: "stamp-invalid", detail: stamp.error.message, host });
+    return;
+  }
+  const { tenant, vm } = stamp.value;
+  const key = vmKey(tenant, vm);
+  const transport = callTransport(call);
+  const session = controller.attach(host, key, transport, () => call.end());
+  if (session === undefined) {
+    const detail = `${key} is not placed on host "${host}"`;
+    refuse(controller, call, log, { reason: "vm-not-on-host", detail, host, tenant, vm });
+    return;
+  }
+  log.info("attached", { host, vm: key });
+  readFrames(controller, call, session, key, log);
+  session.take({ kind: "start" });
+}
+
+function readFrames(
+  controller: Controller,
+  call: Call,
+  session: VmSession,
+  key: string,
+  log: Log,
+): void {
+  let isOver = false;
+  const end = (): void => {
+    if (isOver) return;
+    isOver = true;
+    controller.detach(key, session);
+    call.end();
+    log.info("detached", { vm: key });
+  };
+  call.on("data", (frame: UpstreamFrame) => {
+    if (isOver) return;
+    takeFrame(controller, session, key, frame);
+    // Whoever does not read our answers is not read either.
+    if (call.writableNeedDrain) call.pause();
+  });
+  call.on("drain", () => {
+    call.resume();
+    session.flush();
+  });
+  call.on("end", end);
+  call.on("error", end);
+  call.on("cancelled", end);
+}
+
+function takeFrame(
+  controller: Controller,
+  session: VmSession,
+  key: string,
+  frame: UpstreamFrame,
+): void {
+  switch (frame.kind) {
+    case "marker":
+      session.take(frame);
+      return;
+    case "message": {
+      const { buffer, byteOffset, byteLength } = frame.bytes;
+      session.take({ kind: "message", bytes: Buffer.from(buffer, byteOffset, byteLength) });
+      return;
+    }
+    case "serial-up":
+      session.take({ kind: "start" });
+      return;
+    case "serial-down":
+      session.take({ kind: "stop" });
+      return;
+    case "refused-by-limit": {
+      const [tenant = "", vm = ""] = key.split("/");
+      controller.ledger.metrics.bridgeLimits.add({ tenant, vm, limit: frame.what });
+      controller.ledger.writeAudit({ what: "bridge-limit", tenant, vm, reason: frame.what });
+      session.take({ kind: "lost" });
+    }
+  }
+}
+
+function callTransport(call: Call): VmTransport {
+  return {
+    sendMarker: (sessionId) => void call.write({ kind: "marker", sessionId }),
+    sendMessage: (bytes) => void call.write({ kind: "message", bytes }),
+    get isWritable() {
+      return !call.writableNeedDrain;
+    },
+  };
+}
+
+interface StampRefusal {
+  readonly reason: string;
+  readonly detail: string;
+  readonly host?: string;
+  readonly tenant?: string;
+  readonly vm?: string;
+}
+
+function refuse(controller: Controller, call: Call, log: Log, refusal: StampRefusal): void {
+  controller.ledger.metrics.stampsRefused.add({ reason: refusal.reason });
+  controller.ledger.writeAudit({ what: "stamp-refused", ...refusal });
+  log.warn("refused a bridge's call", { ...refusal });
+  call.on("error", () => {});
+  call.emit("error", { code: status.PERMISSION_DENIED, details: refusal.detail });
+}
