@@ -108,6 +108,10 @@ export class OffloadEngine {
     return nextTickMs(this.#core);
   }
 
+  get hasOffloadedFlows(): boolean {
+    return this.#core.countOutside() > 0;
+  }
+
   #onReply(requestId: number, reply: OffloadReply): void {
     const asked = this.#core.outstanding.get(requestId);
     if (asked === undefined) return; // Of an earlier session.
