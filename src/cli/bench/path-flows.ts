@@ -1,0 +1,131 @@
+/**
+ * Flows a second from conntrack event to `active`, and how long one takes. Effect: UDP flows in a lab.
+ *
+ * One datagram each way makes a flow; with worthiness 0 every answered flow is requested.
+ */
+import { percentileOf } from "../../lib/base/statistics.ts";
+import { type Figure, makeFigure } from "./report.ts";
+import { type BenchRig, SERVER_ADDRESS } from "./rig.ts";
+
+const ECHO_PORT = 9004;
+const CLIENTS = [
+  { host: "red/client1", address: "10.0.0.10" },
+  { host: "red/client2", address: "10.0.0.11" },
+];
+/** Each round takes its own local ports, so that no tuple comes twice. */
+const FLOWS_PER_CLIENT = 12_000;
+const FIRST_PORT = 1100;
+const PORT_RANGES = 5;
+const POLL_MS = 20;
+/** Nothing became active for this long: the round is over. */
+const QUIET_MS = 1000;
+const PACED_RATE_PER_SEC = 1000;
+const PACED_SEC = 2;
+const ACTIVE_COUNT = "flowlift_time_to_active_seconds_count";
+const ACTIVE_BUCKET = "flowlift_time_to_active_seconds_bucket";
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+async function countActive(rig: BenchRig): Promise<number> {
+  return (await rig.readMetrics()).get(ACTIVE_COUNT) ?? 0;
+}
+
+/** Returns flows a second between the first and the last that became active. */
+async function measureStorm(rig: BenchRig, round: number): Promise<number> {
+  const target = { address: SERVER_ADDRESS, port: ECHO_PORT };
+  const server = rig.start("red/www", "udp-echo", { ...target, seconds: 120 });
+  await server.ready;
+  const before = await countActive(rig);
+  const sourcePort = FIRST_PORT + (round % PORT_RANGES) * FLOWS_PER_CLIENT;
+  const storms = CLIENTS.map(({ host, address }) =>
+    rig.start(host, "udp-exchange", {
+      ...{ ...target, sourceAddress: address, sourcePort },
+      ...{ flows: FLOWS_PER_CLIENT, seconds: 60 },
+    }),
+  );
+  let first = { at: 0, count: before };
+  let last = { at: performance.now(), count: before };
+  while (performance.now() - last.at < QUIET_MS || first.at === 0) {
+    await sleep(POLL_MS);
+    const count = await countActive(rig);
+    const at = performance.now();
+    if (count > last.count) last = { at, count };
+    if (first.at === 0 && count > before) first = { at, count };
+    if (first.at === 0 && at - last.at > 20 * QUIET_MS) break; // None at all: the figure is 0.
+  }
+  await Promise.all(storms.map((storm) => storm.result));
+  server.stop();
+  await server.result;
+  return first.at === 0 ? 0 : (last.count - first.count) / ((last.at - first.at) / 1000);
+}
+
+/** Returns the median time to active in ms of flows that come at a steady rate. */
+async function measurePaced(rig: BenchRig, round: number): Promise<number | undefined> {
+  const target = { address: SERVER_ADDRESS, port: ECHO_PORT };
+  const server = rig.start("red/www", "udp-echo", { ...target, seconds: 120 });
+  await server.ready;
+  const before = await readBuckets(rig);
+  const paced = rig.start("red/client1", "udp-exchange", {
+    ...{ ...target, sourceAddress: "10.0.0.10", ratePerSec: PACED_RATE_PER_SEC },
+    ...{ sourcePort: FIRST_PORT + (round % PORT_RANGES) * FLOWS_PER_CLIENT, seconds: PACED_SEC },
+  });
+  await paced.result;
+  await sleep(QUIET_MS);
+  const after = await readBuckets(rig);
+  server.stop();
+  await server.result;
+  return medianOfBuckets(before, after);
+}
+
+type Buckets = readonly (readonly [boundMs: number, cumulated: number])[];
+
+async function readBuckets(rig: BenchRig): Promise<Buckets> {
+  const buckets: [number, number][] = [];
+  for (const [name, value] of await rig.readMetrics()) {
+    const bound = name.startsWith(ACTIVE_BUCKET) ? /le="([^"]+)"/.exec(name)?.[1] : undefined;
+    if (bound !== undefined && bound !== "+Inf") buckets.push([Number(bound) * 1000, value]);
+  }
+  return buckets;
+}
+
+/** Returns the upper bound of the bucket that holds the median of what came in between. */
+function medianOfBuckets(before: Buckets, after: Buckets): number | undefined {
+  const samples: number[] = [];
+  let seen = 0;
+  for (const [index, [bound, cumulated]] of after.entries()) {
+    const count = cumulated - (before[index]?.[1] ?? 0);
+    samples.push(...new Array<number>(Math.max(0, count - seen)).fill(bound));
+    seen = count;
+  }
+  return percentileOf(samples, 0.5);
+}
+
+/** Between two rounds the policy is switched off, which takes every flow off the fast path. */
+export async function measureFlows(rig: BenchRig, rounds: number): Promise<Figure[]> {
+  const perSecond: number[] = [];
+  const medians: number[] = [];
+  for (let round = 0; round < rounds; round++) {
+    await rig.setOffloadPolicy(true, 0);
+    perSecond.push(await measureStorm(rig, round));
+    await rig.setOffloadPolicy(false, 0);
+    await rig.setOffloadPolicy(true, 0);
+    const median = await measurePaced(rig, round);
+    if (median !== undefined) medians.push(median);
+    await rig.setOffloadPolicy(false, 0);
+  }
+  await rig.setOffloadPolicy(true, 16);
+  return [
+    makeFigure(
+      { id: "flows-to-active", unit: "1/s", target: { of: "value", bound: "min", at: 20_000 } },
+      perSecond,
+    ),
+    makeFigure(
+      {
+        id: "time-to-active-p50-at-1000-per-second",
+        unit: "ms",
+        target: { of: "value", bound: "max", at: 2 },
+      },
+      medians,
+    ),
+  ];
+}
