@@ -1,10 +1,15 @@
 /** `flowlift controller`. */
 
-import { readControllerSettings, runController } from "../controller/run-controller.ts";
+import {
+  type ControllerAddresses,
+  readControllerSettings,
+  runController,
+} from "../controller/run-controller.ts";
 import { FlowliftError } from "../lib/base/errors.ts";
 import { EXIT_HELD } from "../lib/base/exit-code.ts";
 import { createLog } from "../lib/base/log.ts";
 import { parseFlags } from "./arguments.ts";
+import { waitForStop } from "./stop-signal.ts";
 
 const USAGE = "flowlift controller --settings FILE";
 
@@ -14,8 +19,9 @@ export async function run(args: readonly string[]): Promise<number> {
   const file = flags.values["settings"];
   if (file === undefined) throw new FlowliftError("USAGE", `usage: ${USAGE}`);
   const settings = readControllerSettings(file);
-  await runController(settings, createLog("controller"), (addresses) => {
+  const onReady = (addresses: ControllerAddresses): void => {
     process.stdout.write(`READY ${JSON.stringify(addresses)}\n`);
-  });
+  };
+  await runController(settings, createLog("controller"), onReady, waitForStop());
   return EXIT_HELD;
 }

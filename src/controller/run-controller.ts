@@ -1,11 +1,9 @@
 /**
  * Runs the controller as a process: settings, configuration, listeners, signals.
  *
- * Effect: everything of a process but its exit code. SIGHUP reads the configuration file again, SIGTERM
- * and SIGINT stop.
+ * Effect: everything of a process but its output and exit code. SIGHUP reads the configuration file again.
  */
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import type { FastPathDriver } from "../fast-path/driver.ts";
 import { MemoryDriver } from "../fast-path/memory/memory-driver.ts";
 import { connectRemoteDriver } from "../fast-path/remote-driver.ts";
@@ -13,13 +11,14 @@ import { MONOTONIC_CLOCK } from "../lib/base/clock.ts";
 import { describeError, FlowliftError } from "../lib/base/errors.ts";
 import type { Log } from "../lib/base/log.ts";
 import { readSetting } from "../lib/base/settings.ts";
+import { loadControllerTls } from "../lib/pki/store.ts";
 import { serveAdmin } from "./admin-server.ts";
 import { createConfigContext, readConfigFile } from "./config-file.ts";
 import { Controller } from "./controller.ts";
 import type { Host } from "./model.ts";
 import { type ControllerSettings, parseControllerSettings } from "./settings.ts";
 import { openStateDirectory, readIds, readToken, writeIds } from "./state-directory.ts";
-import { type ServerIdentity, serveUpstream } from "./upstream-server.ts";
+import { serveUpstream } from "./upstream-server.ts";
 
 /** First descriptor that a supervisor passes on (sd_listen_fds). */
 const LISTEN_FD_FIRST = 3;
@@ -44,11 +43,12 @@ export function readControllerSettings(path: string): ControllerSettings {
   throw new FlowliftError("CONFIG_FILE_INVALID", `"${path}" cannot be used: ${why}`);
 }
 
-/** Serves until a signal says stop; `onReady` is called when both listeners are up. */
+/** Serves until `stopped` resolves; `onReady` is called when both listeners are up. */
 export async function runController(
   settings: ControllerSettings,
   log: Log,
   onReady: (addresses: ControllerAddresses) => void,
+  stopped: Promise<unknown>,
 ): Promise<void> {
   const { stateDirectory, configFile, statisticsIntervalMs } = settings;
   openStateDirectory(stateDirectory);
@@ -56,7 +56,7 @@ export async function runController(
   let ids = readIds(stateDirectory);
   const model = readConfigFile(context, configFile, ids);
   writeIds(stateDirectory, ids);
-  const identity = readIdentity(settings.pkiDirectory);
+  const identity = loadControllerTls(settings.pkiDirectory);
   const token = readToken(settings.tokenFile);
   const controller = await Controller.start({
     model,
@@ -79,48 +79,23 @@ export async function runController(
   const upstream = await serveUpstream(controller, settings.grpcAddress, identity, log);
   const where = adminPlace(settings);
   const admin = await serveAdmin({ controller, token, clock: MONOTONIC_CLOCK, reload }, where);
-  const stop = waitForStop(() => {
+  process.on("SIGHUP", () => {
     reload().catch((error: unknown) => {
       log.error("the configuration stays as it was", { error: describeError(error) });
     });
   });
   onReady({ grpc: upstream.address, admin: admin.url });
-  await stop;
+  await stopped;
   await upstream.close();
   await admin.close();
   await controller.close();
   context.destroy();
 }
 
-/** Resolves at SIGTERM or SIGINT; calls `onHangUp` at each SIGHUP. */
-export function waitForStop(onHangUp: () => void): Promise<void> {
-  process.on("SIGHUP", onHangUp);
-  return new Promise((resolve) => {
-    for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve());
-  });
-}
-
 function adminPlace(settings: ControllerSettings): ControllerSettings["admin"] {
   const inherited = Number(readSetting("LISTEN_FDS") ?? "0");
   const isForUs = Number(readSetting("LISTEN_PID") ?? process.pid) === process.pid;
   return inherited > 0 && isForUs ? { listenFd: LISTEN_FD_FIRST } : settings.admin;
-}
-
-function readIdentity(pkiDirectory: string): ServerIdentity {
-  const read = (name: string): Buffer => {
-    const path = join(pkiDirectory, name);
-    try {
-      return readFileSync(path);
-    } catch (cause) {
-      const text = `Cannot read "${path}"; \`flowlift pki\` makes it`;
-      throw new FlowliftError("CERTIFICATE_INVALID", text, { cause });
-    }
-  };
-  return {
-    authority: read("ca.crt"),
-    certificate: read("controller.crt"),
-    key: read("controller.key"),
-  };
 }
 
 /** One memory driver for each host lives as long as the process, like an agent would. */

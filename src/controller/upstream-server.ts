@@ -5,15 +5,11 @@
  * the stamped virtual machine is placed on that host; anything else is refused and audited.
  * Limit: CALLS_PER_CONNECTION_MAX calls on one connection.
  */
-import {
-  type Metadata,
-  Server,
-  ServerCredentials,
-  type ServerDuplexStream,
-  status,
-} from "@grpc/grpc-js";
+import { Server, ServerCredentials, type ServerDuplexStream, status } from "@grpc/grpc-js";
 import { FlowliftError } from "../lib/base/errors.ts";
 import type { Log } from "../lib/base/log.ts";
+import { hostNameOfPeer } from "../lib/pki/peer.ts";
+import type { TlsMaterial } from "../lib/pki/store.ts";
 import {
   readStamp,
   UPSTREAM_CHANNEL_OPTIONS,
@@ -27,27 +23,13 @@ import type { VmSession, VmTransport } from "./vm-session.ts";
 export const CALLS_PER_CONNECTION_MAX = 4096;
 /** A bridge that does not answer a ping for this long is gone. */
 const KEEPALIVE_MS = 10_000;
-const HOST_URI = /^URI:urn:flowlift:host:([A-Za-z0-9][A-Za-z0-9._-]{0,63})$/;
-
-export interface ServerIdentity {
-  readonly authority: Buffer;
-  readonly certificate: Buffer;
-  readonly key: Buffer;
-}
-
 type Call = ServerDuplexStream<UpstreamFrame, UpstreamFrame>;
-
-/** Returns the host that a certificate names; it must have exactly one URI, and that one of ours. */
-export function hostOfCertificate(subjectAltName: string | undefined): string | undefined {
-  const uris = (subjectAltName ?? "").split(", ").filter((name) => name.startsWith("URI:"));
-  return uris.length === 1 ? HOST_URI.exec(uris[0] ?? "")?.[1] : undefined;
-}
 
 /** Listens; returns the address with the port that was chosen, and how to stop. */
 export async function serveUpstream(
   controller: Controller,
   address: string,
-  identity: ServerIdentity,
+  identity: TlsMaterial,
   log: Log,
 ): Promise<{ readonly address: string; close(): Promise<void> }> {
   const server = new Server({
@@ -61,8 +43,8 @@ export async function serveUpstream(
   });
   const { authority, certificate, key } = identity;
   const credentials = ServerCredentials.createSsl(
-    authority,
-    [{ cert_chain: certificate, private_key: key }],
+    Buffer.from(authority),
+    [{ cert_chain: Buffer.from(certificate), private_key: Buffer.from(key) }],
     true, // Without a certificate of our authority there is no connection.
   );
   const port = await new Promise<number>((resolve, reject) => {
@@ -84,14 +66,14 @@ export async function serveUpstream(
 }
 
 function takeCall(controller: Controller, call: Call, log: Log): void {
-  const certificate = call.getAuthContext().sslPeerCertificate;
-  const host = hostOfCertificate(certificate?.subjectaltname);
-  if (host === undefined) {
-    const detail = `the certificate names no host: ${certificate?.subjectaltname ?? "none"}`;
+  const peer = hostNameOfPeer(call.getAuthContext().sslPeerCertificate);
+  if (!peer.ok) {
+    const detail = peer.error.message;
     refuse(controller, call, log, { reason: "certificate-without-host", detail });
     return;
   }
-  const stamp = readStamp(call.metadata as Metadata);
+  const host = peer.value;
+  const stamp = readStamp(call.metadata);
   if (!stamp.ok) {
     refuse(controller, call, log, { reason: "stamp-invalid", detail: stamp.error.message, host });
     return;
