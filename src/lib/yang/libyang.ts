@@ -154,12 +154,17 @@ const LIBYANG_2: LibYangConstants = {
   LYS_GETNEXT_OUTPUT: 0x10,
 };
 
-/** Libraries that this file knows, best first, and the Debian package of each. */
-export const BINDINGS: readonly {
+/** A library that this file knows, and its Debian package. */
+export interface LibYangBinding {
   readonly soname: string;
   readonly debianPackage: string;
   readonly constants: LibYangConstants;
-}[] = [{ soname: "libyang.so.2", debianPackage: "libyang2", constants: LIBYANG_2 }];
+}
+
+/** The best comes first. */
+export const BINDINGS: readonly LibYangBinding[] = [
+  { soname: "libyang.so.2", debianPackage: "libyang2", constants: LIBYANG_2 },
+];
 
 const P = "void *";
 const FREED_STRING = koffi.disposable("str");
@@ -208,13 +213,14 @@ let loaded: LibYang | undefined;
 
 /** Returns the library, loading it once for each thread. Throws NATIVE_LIBRARY_MISSING. */
 export function loadLibYang(): LibYang {
-  loaded ??= openLibrary();
+  loaded ??= openLibrary(BINDINGS);
   return loaded;
 }
 
-function openLibrary(): LibYang {
+/** Returns the first library that is there. Throws NATIVE_LIBRARY_MISSING. */
+export function openLibrary(bindings: readonly LibYangBinding[]): LibYang {
   const refusals: string[] = [];
-  for (const { soname, constants } of BINDINGS) {
+  for (const { soname, constants } of bindings) {
     try {
       const library = koffi.load(soname);
       const table: Record<string, unknown> = {};
@@ -226,10 +232,10 @@ function openLibrary(): LibYang {
       functions.ly_log_options(constants.LY_LOSTORE); // Nothing on standard error.
       return { soname, constants, functions };
     } catch (error) {
-      refusals.push(describeError(error));
+      refusals.push(`${soname}: ${describeError(error)}`);
     }
   }
-  const packages = BINDINGS.map((binding) => binding.debianPackage).join(" or ");
+  const packages = bindings.map((binding) => binding.debianPackage).join(" or ");
   throw new FlowliftError(
     "NATIVE_LIBRARY_MISSING",
     `Cannot load libyang (${refusals.join("; ")}). Install it: apt-get install ${packages}`,
