@@ -4,7 +4,7 @@
  * Effect: listens on `${runDirectory}/data.sock`; prints READY when it serves; stops on SIGTERM and SIGINT.
  * The methods are described in `settings.ts`.
  */
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { FlowliftError } from "../lib/base/errors.ts";
 import { type LocalRpcHandlers, type LocalRpcPeer, listenLocalRpc } from "../lib/base/local-rpc.ts";
@@ -12,12 +12,13 @@ import { createLog, type Log } from "../lib/base/log.ts";
 import { parseInterfaceName } from "../lib/nft/identifier.ts";
 import type { ConfigData } from "../lib/service/provider.ts";
 import { DataPlane } from "./data-plane.ts";
+import { readApplianceSettings } from "./manage-settings.ts";
 import { RULESET_INTERFACES_MAX } from "./ruleset.ts";
 import { type ApplianceSettings, DATA_SOCKET_NAME } from "./settings.ts";
 
 /** Runs until a signal; resolves when everything is closed. */
 export async function serveData(settingsFile: string): Promise<void> {
-  const settings = readSettings(settingsFile);
+  const settings = readDataSettings(settingsFile);
   const log = createLog(`appliance-data[${settings.name}]`);
   mkdirSync(settings.runDirectory, { recursive: true });
   const plane = new DataPlane(settings, log);
@@ -78,28 +79,18 @@ function readConfig(params: unknown): ConfigData {
 }
 
 /** Throws CONFIG_FILE_INVALID. */
-export function readSettings(path: string): ApplianceSettings {
-  let settings: ApplianceSettings;
-  try {
-    settings = JSON.parse(readFileSync(path, "utf8")) as ApplianceSettings;
-  } catch (cause) {
-    throw new FlowliftError("CONFIG_FILE_INVALID", `Cannot read settings from "${path}"`, {
-      cause,
-    });
+function readDataSettings(path: string): ApplianceSettings {
+  const settings = readApplianceSettings(path);
+  const problem = findInterfaceProblem(settings.interfaces);
+  if (problem === undefined) return settings;
+  throw new FlowliftError("CONFIG_FILE_INVALID", `Settings "${path}": ${problem}`);
+}
+
+/** Returns what is wrong with the data interfaces' names, if anything is. */
+export function findInterfaceProblem(interfaces: readonly string[]): string | undefined {
+  if (interfaces.length > RULESET_INTERFACES_MAX) {
+    return `more than ${RULESET_INTERFACES_MAX} interfaces`;
   }
-  const complain = (what: string): never => {
-    throw new FlowliftError("CONFIG_FILE_INVALID", `Settings "${path}": ${what}`);
-  };
-  for (const member of ["name", "runDirectory", "bootId"] as const) {
-    if (typeof settings[member] !== "string") complain(`"${member}" is missing`);
-  }
-  if (!Array.isArray(settings.interfaces)) complain(`"interfaces" is missing`);
-  if (!Array.isArray(settings.netconf?.listen)) complain(`"netconf.listen" is missing`);
-  if (settings.interfaces.length > RULESET_INTERFACES_MAX) {
-    complain(`more than ${RULESET_INTERFACES_MAX} interfaces`);
-  }
-  for (const name of settings.interfaces) {
-    if (parseInterfaceName(name) === undefined) complain(`"${name}" cannot be an interface name`);
-  }
-  return settings;
+  const bad = interfaces.find((name) => parseInterfaceName(name) === undefined);
+  return bad === undefined ? undefined : `"${bad}" cannot be the name of an interface`;
 }

@@ -50,6 +50,7 @@ function formatOffload(state: OffloadState | undefined): ConfigData {
         cause,
         count: `${count}`,
       })),
+      count: Object.entries(state.counts).map(([name, value]) => ({ name, value: `${value}` })),
       rule: state.rules.map((rule) => ({
         attachment: rule.attachment,
         direction: rule.direction,

@@ -27,4 +27,5 @@ export const APPLIANCE_MODULES: readonly YangModuleRequest[] = [
   },
   { name: "flowlift-zones" },
   { name: "flowlift-load-balancer" },
+  { name: "flowlift-offload-state" },
 ];

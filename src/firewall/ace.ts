@@ -115,6 +115,10 @@ function parseMatch(
   ]);
   const ip = optionalNode(node, "ipv4") ?? optionalNode(node, "ipv6") ?? {};
   const named = "ipv4" in node ? 4 : "ipv6" in node ? 6 : undefined;
+  if (named !== undefined && aclFamily !== undefined && named !== aclFamily) {
+    // The module's `when` looks at the types of all ACLs, so libyang lets this pass (RFC 8519 errata).
+    problems.add(`${path}/ipv${named}`, `the ACL is of type ipv${aclFamily}`);
+  }
   const family = named ?? aclFamily;
   const ipName = family === 6 ? "ipv6" : "ipv4";
   problems.refuseUnknown(ip, `${path}/${ipName}`, [

@@ -151,7 +151,7 @@ export class DataProcess {
       name: netns,
       runDirectory,
       stateDirectory: runDirectory,
-      netconf: { listen: [], authorizedKeysFile: "", users: [] },
+      netconf: { listen: [], authorizedKeysFile: "/nonexistent", users: [] },
       interfaces,
       bootId: "boot-1",
     };

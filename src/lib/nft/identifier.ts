@@ -40,7 +40,6 @@ export function digestName(role: string, parts: readonly string[]): ObjectName {
 
 /** Returns a short digest; parts are length-prefixed, so no two lists of parts share one text. */
 export function digestOf(parts: readonly string[]): string {
-  const hash = createHash("sha256");
-  for (const part of parts) hash.update(`${Buffer.byteLength(part)}:`).update(part);
-  return hash.digest("hex").slice(0, DIGEST_HEX_CHARACTERS);
+  const text = parts.map((part) => `${Buffer.byteLength(part)}:${part}`).join("");
+  return createHash("sha256").update(text).digest("hex").slice(0, DIGEST_HEX_CHARACTERS);
 }

@@ -98,10 +98,14 @@ function renderSnat(statement: Extract<Statement, { readonly kind: "snat" }>): J
     snat: {
       family: "ip",
       addr: renderSnatAddresses(statement.addresses),
-      ...(ports === undefined ? {} : { port: { range: [ports.first, ports.last] } }),
+      ...(ports === undefined ? {} : { port: renderPorts(ports) }),
       ...(statement.persistent ? { flags: "persistent" } : {}),
     },
   };
+}
+
+function renderPorts(ports: { readonly first: number; readonly last: number }): Json {
+  return ports.first === ports.last ? ports.first : { range: [ports.first, ports.last] };
 }
 
 function renderSnatAddresses(addresses: SnatAddresses): Json {

@@ -74,6 +74,9 @@ export function planTransaction(
 export class NftTable {
   readonly #nft: Nft;
   readonly #table: TableName;
+  /** What our own last transaction left; undefined when that is not known. */
+  #inventory: TableInventory | undefined;
+  #planned: { readonly ruleset: Ruleset; readonly command: string } | undefined;
 
   constructor(nft: Nft, table: TableName) {
     this.#nft = nft;
@@ -125,10 +128,32 @@ export class NftTable {
     await this.#execute(ruleset, false);
   }
 
+  /** Tries once more from a fresh look when somebody else may have changed the table. */
   async #execute(ruleset: Ruleset, dryRun: boolean): Promise<void> {
-    const commands = planTransaction(this.#table, await this.readInventory(), ruleset);
-    const outcome = await this.#nft.run(renderTransaction(commands), { dryRun });
-    if (!outcome.accepted) throw new NftApplyError(this.#table.name, outcome.errorText);
+    const trusted = this.#inventory !== undefined;
+    const command = await this.#plan(ruleset);
+    let outcome = await this.#nft.run(command, { dryRun });
+    if (!outcome.accepted && trusted) {
+      this.#inventory = undefined;
+      this.#planned = undefined;
+      outcome = await this.#nft.run(await this.#plan(ruleset), { dryRun });
+    }
+    if (!outcome.accepted) {
+      this.#planned = undefined;
+      throw new NftApplyError(this.#table.name, outcome.errorText);
+    }
+    if (dryRun) return;
+    this.#inventory = inventoryOf(ruleset);
+    this.#planned = undefined;
+  }
+
+  /** A check and the apply that follows it share one plan. */
+  async #plan(ruleset: Ruleset): Promise<string> {
+    if (this.#planned?.ruleset === ruleset) return this.#planned.command;
+    this.#inventory ??= await this.readInventory();
+    const command = renderTransaction(planTransaction(this.#table, this.#inventory, ruleset));
+    this.#planned = { ruleset, command };
+    return command;
   }
 
   async #list(what: "chains" | "counters"): Promise<readonly Record<string, unknown>[]> {
@@ -137,6 +162,15 @@ export class NftTable {
     const parsed = JSON.parse(outcome.output) as { readonly nftables: Record<string, unknown>[] };
     return parsed.nftables;
   }
+}
+
+function inventoryOf(ruleset: Ruleset): TableInventory {
+  return {
+    exists: true,
+    baseChains: new Set(ruleset.baseChains.map((chain) => chain.name)),
+    chains: new Set(ruleset.chains.map((chain) => chain.name)),
+    counters: new Set(ruleset.counters),
+  };
 }
 
 function readText(object: unknown, key: string): string | undefined {
