@@ -175,6 +175,8 @@ export class OffloadEngine {
       flowsByState,
       refusalsByReason: { ...core.tally.refusals },
       closesByCause: { ...core.tally.closes },
+      timeToActive: core.tally.timeToActive(),
+      activatedTotal: core.tally.timeToActive().count,
       counts: { ...core.tally.counts },
       rules: core.tally.traffic(live),
     };

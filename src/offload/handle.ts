@@ -78,6 +78,14 @@ export interface OffloadState {
   readonly flowsByState: Readonly<Record<FlowState, number>>;
   readonly refusalsByReason: Readonly<Partial<Record<RefusalReason, number>>>;
   readonly closesByCause: Readonly<Partial<Record<CloseCause, number>>>;
+  /** From the conntrack event that made a flow a candidate to its activation. */
+  readonly timeToActive: {
+    readonly count: number;
+    /** Undefined before the first activation; upper bounds of histogram buckets. */
+    readonly p50Ms: number | undefined;
+    readonly p99Ms: number | undefined;
+  };
+  readonly activatedTotal: number;
   /** Everything else that is counted, by name. */
   readonly counts: Readonly<Record<string, number>>;
   /** Sum of the counters of all flows, closed ones included, for each (attachment, direction, rule). */

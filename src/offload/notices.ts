@@ -88,6 +88,7 @@ export function activate(core: EngineCore, record: FlowRecord): void {
   record.lastUsedAtMs = core.nowMs;
   schedule(core, record);
   const timeToActiveMs = core.nowMs - record.candidateAtMs;
+  core.tally.activated(timeToActiveMs);
   core.emit({
     kind: "report",
     report: { kind: "activated", flow: toListing(record), timeToActiveMs },

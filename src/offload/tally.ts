@@ -3,6 +3,7 @@
  *
  * Pure. A flow's counters are absolute, so they are added once, when the flow is closed.
  */
+import { Histogram, TIME_TO_ACTIVE_BUCKETS_SEC } from "../lib/base/histogram.ts";
 import type {
   CloseCause,
   DirectionCounters,
@@ -10,6 +11,7 @@ import type {
   FlowRule,
   RefusalReason,
 } from "../offload-protocol/messages.ts";
+import type { OffloadState } from "./handle.ts";
 
 export interface RuleTally {
   readonly attachment: string;
@@ -26,6 +28,7 @@ export class Tally {
   readonly refusals: Partial<Record<RefusalReason, number>> = {};
   readonly closes: Partial<Record<CloseCause, number>> = {};
   readonly counts: Record<string, number> = {};
+  readonly #timeToActive: Histogram = new Histogram(TIME_TO_ACTIVE_BUCKETS_SEC);
   readonly #rules = new Map<string, RuleTally>();
 
   count(name: string, by = 1): void {
@@ -38,6 +41,18 @@ export class Tally {
 
   closed(cause: CloseCause): void {
     this.closes[cause] = (this.closes[cause] ?? 0) + 1;
+  }
+
+  activated(timeToActiveMs: number): void {
+    this.#timeToActive.observe(timeToActiveMs / 1000);
+  }
+
+  timeToActive(): OffloadState["timeToActive"] {
+    const ms = (q: number): number | undefined => {
+      const seconds = this.#timeToActive.quantile(q);
+      return seconds === undefined ? undefined : seconds * 1000;
+    };
+    return { count: this.#timeToActive.count, p50Ms: ms(0.5), p99Ms: ms(0.99) };
   }
 
   addTraffic(rules: readonly FlowRule[], counters: FlowCounters): void {

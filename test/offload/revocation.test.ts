@@ -1,0 +1,122 @@
+import { expect, test } from "vitest";
+import type { ConntrackEntry } from "../../src/lib/conntrack/entry.ts";
+import type { JudgeFlow } from "../../src/lib/service/provider.ts";
+import { ALLOW, makeEntry } from "./flows.ts";
+import { World } from "./world.ts";
+
+const DEADLINE_MS = 2_000;
+
+const forbidOdd: JudgeFlow = (entry) => ({
+  ...ALLOW,
+  allowed: entry.original.sourcePort % 2 === 0,
+});
+
+function applyPolicy(world: World, judge: JudgeFlow, token = 1): void {
+  world.handle({ kind: "policy", token, judge, policyEpoch: 2n, deadlineMs: DEADLINE_MS });
+  world.handle({ kind: "policy-entries", token, entries: [...world.kernel.values()] });
+  world.handle({ kind: "policy-entries-end", token });
+}
+
+function connected(...entries: ConntrackEntry[]): World {
+  const world = new World();
+  world.connect();
+  world.offload(...entries);
+  return world;
+}
+
+test("a policy cuts what it forbids, offloaded or not, and leaves the rest", () => {
+  const world = connected(makeEntry(0), makeEntry(1));
+  const slow = makeEntry(3, { mark: 0 });
+  const kept = makeEntry(4, { mark: 0 });
+  world.update(slow);
+  world.update(kept);
+  applyPolicy(world, forbidOdd);
+  world.work();
+  expect(world.policies.get(1)).toEqual({ cutFlows: 2, cutOffloadedFlows: 1, late: [] });
+  expect([...world.kernel.values()].map(({ id }) => id)).toEqual([1000, 1004]);
+  expect(world.count("active")).toBe(1);
+});
+
+test("a flow whose request is in flight when the policy changes is cut as well", () => {
+  const world = connected();
+  world.update(makeEntry(1));
+  expect(world.count("requested")).toBe(1);
+  applyPolicy(world, forbidOdd);
+  expect(world.policies.size).toBe(0);
+  world.work();
+  world.activateAll();
+  world.work();
+  expect(world.policies.get(1)).toEqual({ cutFlows: 1, cutOffloadedFlows: 1, late: [] });
+  expect(world.controller.held.size).toBe(0);
+  expect(world.kernel.size).toBe(0);
+});
+
+test("a flow that becomes a candidate during the change is judged by the new policy", () => {
+  const world = connected();
+  world.handle({
+    kind: "policy",
+    token: 1,
+    judge: forbidOdd,
+    policyEpoch: 2n,
+    deadlineMs: DEADLINE_MS,
+  });
+  world.update(makeEntry(1));
+  world.work();
+  expect(world.requests("request-offload")).toEqual([]);
+});
+
+test("a flow that must stay on the slow path now is withdrawn and lives on", () => {
+  const world = connected(makeEntry(1));
+  applyPolicy(world, () => ({ ...ALLOW, eligible: false }));
+  expect(world.policies.size).toBe(0);
+  world.work();
+  expect(world.policies.get(1)).toEqual({ cutFlows: 0, cutOffloadedFlows: 0, late: [] });
+  expect(world.kernel.size).toBe(1);
+  expect(world.flowCount).toBe(0);
+});
+
+test("what is not withdrawn by the deadline is late, and is cut when the answer comes", () => {
+  const world = connected(makeEntry(1));
+  applyPolicy(world, forbidOdd);
+  world.advance(DEADLINE_MS - 1);
+  expect(world.policies.size).toBe(0);
+  world.advance(1);
+  expect(world.policies.get(1)).toEqual({
+    cutFlows: 1,
+    cutOffloadedFlows: 1,
+    late: ["tcp 10.0.0.1:1025 > 192.0.2.80:80"],
+  });
+  expect(world.deleted).toEqual([]);
+  world.work();
+  expect(world.deleted).toHaveLength(1);
+});
+
+test("without a session a forbidden flow's entry is deleted when the lease is over", () => {
+  const world = connected(makeEntry(1));
+  world.disconnect();
+  applyPolicy(world, forbidOdd);
+  expect(world.deleted).toEqual([]);
+  world.advance(31_000);
+  expect(world.policies.get(1)?.late).toHaveLength(1);
+  expect(world.deleted).toHaveLength(1);
+  expect(world.flowCount).toBe(0);
+});
+
+test("the new entry of a reused tuple is deleted too when the policy forbids it", () => {
+  const entry = makeEntry(1);
+  const world = connected(entry);
+  world.destroy(entry);
+  world.update({ ...entry, id: 5 });
+  applyPolicy(world, forbidOdd);
+  world.work();
+  expect(world.kernel.size).toBe(0);
+  expect(world.policies.get(1)?.late).toEqual([]);
+});
+
+test("requests after a policy change carry its epoch", () => {
+  const world = connected();
+  applyPolicy(world, () => ALLOW);
+  world.update(makeEntry(2));
+  world.work();
+  expect(world.requests("request-offload").at(-1)?.flows[0]?.policyEpoch).toBe(2n);
+});
