@@ -7,6 +7,7 @@
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
+#include <linux/if_packet.h>
 #include <linux/pkt_cls.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_endian.h>
@@ -117,6 +118,9 @@ static __always_inline int count(struct __sk_buff *skb, __u32 mac_offset, __u32 
 SEC("tc")
 int flowlift_count_received(struct __sk_buff *skb)
 {
+	/* What the bridge floods, and multicast, is not this endpoint's. */
+	if (skb->pkt_type != PACKET_HOST)
+		return TC_ACT_UNSPEC;
 	return count(skb, 6, 0);
 }
 
