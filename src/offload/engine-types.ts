@@ -39,6 +39,8 @@ export interface EngineOptions {
   /** What the kernel gives an entry at each packet of an established flow. */
   readonly conntrackTcpSec: number;
   readonly conntrackUdpSec: number;
+  /** Flows with a record; FLOWS_TRACKED_MAX when absent. */
+  readonly flowsTrackedMax?: number;
   /** Returns at once, from what is known; starts a search when the neighbour is unknown. */
   locate(destination: IpAddress): Hop;
 }

@@ -61,7 +61,7 @@ function keepWhatEventsOmit(before: ConntrackEntry, now: ConntrackEntry): Conntr
 /** Asks for the flow if it may and if there is room. */
 export function considerEntry(core: EngineCore, entry: ConntrackEntry): void {
   if (!isCandidate(entry, core.options.requiredMark)) return;
-  if (core.byKey.size >= FLOWS_TRACKED_MAX) {
+  if (core.byKey.size >= (core.options.flowsTrackedMax ?? FLOWS_TRACKED_MAX)) {
     core.tally.count("not-tracked-table-full");
     return;
   }
