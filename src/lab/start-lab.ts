@@ -131,13 +131,12 @@ class LabBuilder {
     if (raised !== undefined) this.#options.announce?.(raised);
     this.#checkAborted();
     makeDirectories(layout, this.#plan);
-    const keys = writeLabKeys(layout);
+    writeLabKeys(layout);
     writeApplianceFiles(layout, this.#plan, this.#definition);
     writeHostFiles(layout, this.#plan, this.#definition, this.#options.driver ?? "agent");
     await createNamespaces(this.#plan);
     this.#checkAborted();
     const space = await this.#holdSpaces();
-    await keys;
     const planned = planProcesses(this.#definition, layout, this.#kinds());
     this.#openSockets(planned);
     const processes = this.#prepareProcesses(planned, space);
