@@ -6,11 +6,11 @@ import { EndOfMessageDecoder, encodeEndOfMessage } from "../../src/lib/netconf/e
 import { ChunkDecoder, encodeChunked, MANAGEMENT_LIMITS } from "../../src/lib/netconf/framing.ts";
 import { BASE_1_0, BASE_1_1, NS_NETCONF } from "../../src/lib/netconf/names.ts";
 import { NetconfSession, QUEUED_MESSAGES_MAX } from "../../src/management/netconf-session.ts";
-import type { RpcHandlers } from "../../src/management/rpc-answerer.ts";
+import type { RpcHandler, RpcHandlers } from "../../src/management/rpc-answerer.ts";
 import { SessionRegistry } from "../../src/management/session-registry.ts";
 
 const HANDLERS: RpcHandlers = {
-  byName: new Map([
+  byName: new Map<string, RpcHandler>([
     [`${NS_NETCONF} echo`, async ({ operation }) => ok(`<echo>${operation.text}</echo>`)],
     [`${NS_NETCONF} close-session`, async () => ok("<ok/>")],
     [
