@@ -9,6 +9,7 @@ import { EXIT_HELD } from "../lib/base/exit-code.ts";
 import { createLog } from "../lib/base/log.ts";
 import { findBpfObject } from "../lib/bpf/object-file.ts";
 import { parseFlags } from "./arguments.ts";
+import { waitForStop } from "./stop-signal.ts";
 
 const USAGE = "flowlift agent --settings FILE";
 
@@ -25,15 +26,13 @@ export async function run(args: readonly string[]): Promise<number> {
     pinDirectory: settings.pinDirectory,
     limits: { flowsMax: settings.flowsMax },
     network: new KernelHostNetwork(),
+    log,
   });
   const { flows } = await driver.totals();
   log.info(driver.isAdopted ? "adopted the maps of an earlier agent" : "made new maps", { flows });
   const served = await serveDriver(driver, settings.socketPath, log);
   process.stdout.write("READY\n");
-  await new Promise<void>((resolve) => {
-    process.once("SIGTERM", resolve);
-    process.once("SIGINT", resolve);
-  });
+  await waitForStop();
   await served.close();
   return EXIT_HELD;
 }

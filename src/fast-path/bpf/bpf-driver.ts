@@ -5,6 +5,8 @@
  * so that packets are forwarded (within their leases) while no agent runs, and adopted by the next one.
  * Invariant: an index is free again only after a grace period without its key, its counters read.
  */
+import { describeError } from "../../lib/base/errors.ts";
+import { type Log, SILENT_LOG } from "../../lib/base/log.ts";
 import { BpfObject } from "../../lib/bpf/bpf-object.ts";
 import { waitForGracePeriod } from "../../lib/bpf/membarrier.ts";
 import type {
@@ -37,6 +39,7 @@ export interface BpfDriverOptions {
   readonly pinDirectory?: string;
   readonly limits?: Partial<DriverLimits>;
   readonly network: HostNetwork;
+  readonly log?: Log;
 }
 
 export class BpfDriver implements FastPathDriver {
@@ -49,21 +52,26 @@ export class BpfDriver implements FastPathDriver {
   readonly #view: HostView;
   readonly #binding: PortBinding;
 
-  private constructor(object: BpfObject, limits: DriverLimits, network: HostNetwork) {
+  private constructor(object: BpfObject, limits: DriverLimits, network: HostNetwork, log: Log) {
     this.#limits = limits;
     this.#object = object;
     this.#flows = new FlowProgrammer(object, limits, waitForGracePeriod);
     this.#slots = new SlotMaps(object);
     this.#binding = new PortBinding(object);
     this.#view = new HostView(network, this.#binding, (location) => this.onNeighbour(location));
-    this.#view.onFailure = () => this.onLost();
+    this.#binding.onProblem = ({ interfaceName }, error) =>
+      log.warn("a port is left to the VM", { interfaceName, problem: describeError(error) });
+    this.#view.onFailure = (error) => {
+      log.error("the host cannot be watched any more", { problem: describeError(error) });
+      this.onLost();
+    };
   }
 
   /** Loads the program, adopting what an earlier agent pinned when its layout is the same. */
   static async open(options: BpfDriverOptions): Promise<BpfDriver> {
     const limits = { ...DRIVER_LIMITS_DEFAULT, ...options.limits };
     const object = loadObject(options, limits);
-    const driver = new BpfDriver(object, limits, options.network);
+    const driver = new BpfDriver(object, limits, options.network, options.log ?? SILENT_LOG);
     try {
       if (object.isAdopted) driver.#binding.adopt();
       await driver.#view.refresh();

@@ -8,6 +8,7 @@
  */
 import type { BpfMap } from "../../lib/bpf/bpf-map.ts";
 import type { BpfObject } from "../../lib/bpf/bpf-object.ts";
+import { BpfError } from "../../lib/bpf/libbpf.ts";
 import { attachTc, detachTc, queryTc, type TcPlace } from "../../lib/bpf/tc-program.ts";
 import type { Link } from "../../lib/netlink/route-messages.ts";
 import type { FastPathPort } from "../driver.ts";
@@ -22,6 +23,8 @@ interface Binding {
   readonly ifindex: number;
   readonly up: boolean;
   readonly hasForeignPeer: boolean;
+  /** Our program (not an earlier agent's) is attached, or none is wanted. */
+  readonly isProgrammed: boolean;
 }
 
 /** Returns the place of our filter at an interface. */
@@ -35,6 +38,8 @@ function hasForeignPeer(link: Link): boolean {
 }
 
 export class PortBinding {
+  /** A port could not be bound or unbound; its packets go to the VM. */
+  onProblem: (port: FastPathPort, error: BpfError) => void = () => {};
   readonly #ingresses: BpfMap;
   readonly #egresses: BpfMap;
   readonly #programFd: number;
@@ -69,7 +74,7 @@ export class PortBinding {
         const portId = ingresses.readUInt32LE(12 * position);
         const segmentId = ingresses.readUInt32LE(12 * position + 4);
         const port = { portId, segmentId, interfaceName: "", isVmPort: false };
-        this.#remember({ port, ifindex, up: false, hasForeignPeer: false });
+        this.#remember({ port, ifindex, up: false, hasForeignPeer: false, isProgrammed: false });
       }
       return true;
     });
@@ -108,6 +113,7 @@ export class PortBinding {
         ifindex: link.index,
         up: link.up,
         hasForeignPeer: hasForeignPeer(link),
+        isProgrammed: true,
       });
     }
     const lost: number[] = [];
@@ -119,7 +125,8 @@ export class PortBinding {
     }
     for (const binding of wanted.values()) {
       const before = this.#bound.get(binding.port.portId);
-      if (before === undefined || !isSameBinding(before, binding)) this.#bind(binding);
+      if (before !== undefined && isSameBinding(before, binding)) continue;
+      if (!this.#bind(binding, before)) lost.push(binding.port.portId);
     }
     return lost;
   }
@@ -137,23 +144,44 @@ export class PortBinding {
   }
 
   #unbind(binding: Binding): void {
+    this.#forget(binding);
+    try {
+      if (!binding.port.isVmPort) detachTc(placeAt(binding.ifindex));
+    } catch (error) {
+      // Without its entry in the ingress map the program touches nothing.
+      if (!(error instanceof BpfError)) throw error;
+      this.onProblem(binding.port, error);
+    }
+  }
+
+  #forget(binding: Binding): void {
     this.#bound.delete(binding.port.portId);
     this.#byIfindex.delete(binding.ifindex);
     this.#egresses.update(encodeIndex(binding.port.portId), encodeEgress(0, false));
     this.#ingresses.destroy(encodeIndex(binding.ifindex));
-    if (!binding.port.isVmPort) detachTc(placeAt(binding.ifindex));
   }
 
-  #bind(binding: Binding): void {
+  /** Returns whether the port is bound now. */
+  #bind(binding: Binding, before: Binding | undefined): boolean {
     const { port, ifindex } = binding;
     this.#remember(binding);
     const egress = encodeEgress(binding.up ? ifindex : 0, binding.hasForeignPeer);
     this.#egresses.update(encodeIndex(port.portId), egress);
     const ingress = encodeIngress(port.portId, port.segmentId, port.isVmPort);
     this.#ingresses.update(encodeIndex(ifindex), ingress);
-    // The VM's own port needs no program: what it sends never matches.
-    if (port.isVmPort) detachTc(placeAt(ifindex));
-    else attachTc(placeAt(ifindex), this.#programFd);
+    if (before?.isProgrammed === true && before.port.isVmPort === port.isVmPort) return true;
+    try {
+      // The VM's own port needs no program: what it sends never matches.
+      if (port.isVmPort) detachTc(placeAt(ifindex));
+      else attachTc(placeAt(ifindex), this.#programFd);
+      return true;
+    } catch (error) {
+      // Events come late: the interface may be gone already. The next event or configuration tries again.
+      if (!(error instanceof BpfError)) throw error;
+      this.#forget(binding);
+      this.onProblem(port, error);
+      return false;
+    }
   }
 }
 
@@ -161,6 +189,7 @@ function isSameBinding(a: Binding, b: Binding): boolean {
   return (
     a.ifindex === b.ifindex &&
     a.up === b.up &&
+    a.isProgrammed === b.isProgrammed &&
     a.hasForeignPeer === b.hasForeignPeer &&
     a.port.interfaceName === b.port.interfaceName &&
     a.port.segmentId === b.port.segmentId &&
