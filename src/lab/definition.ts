@@ -48,6 +48,8 @@ export interface LabHost {
   /** `address/length`. */
   readonly addresses: readonly string[];
   readonly mac: string | undefined;
+  /** Prefixes of which every address is the host's own. */
+  readonly localPrefixes: readonly string[];
   readonly routes: readonly LabRoute[];
 }
 
@@ -101,6 +103,7 @@ function parseTenant(tenant: Data): LabTenant {
       segment: needText(host, "segment"),
       addresses: texts(host, "address"),
       mac: text(host, "mac"),
+      localPrefixes: texts(host, "local-prefix"),
       routes: parseRoutes(host),
     })),
   };

@@ -117,7 +117,8 @@ export function formatMachineBatch(machine: PlannedMachine): string {
   const routes = machine.routes.map(
     ({ destination, nextHop }) => `route add ${destination} via ${nextHop}`,
   );
-  return lines(["link set lo up", ...interfaces, ...routes]);
+  const own = machine.localPrefixes.map((prefix) => `route add local ${prefix} dev lo`);
+  return lines(["link set lo up", ...interfaces, ...routes, ...own]);
 }
 
 function lines(commands: readonly string[]): string {

@@ -45,6 +45,7 @@ export interface PlannedMachine {
   readonly name: string;
   readonly netns: string;
   readonly interfaces: readonly PlannedInterface[];
+  readonly localPrefixes: readonly string[];
   readonly routes: readonly LabRoute[];
 }
 
@@ -112,7 +113,11 @@ class Planner {
   #planMachine(
     kind: "appliance" | "host",
     tenant: string,
-    machine: { readonly name: string; readonly routes: readonly LabRoute[] },
+    machine: {
+      readonly name: string;
+      readonly localPrefixes?: readonly string[];
+      readonly routes: readonly LabRoute[];
+    },
     wanted: readonly Wanted[],
     place: { readonly tenantIndex: number; readonly machineIndex: number },
   ): PlannedMachine {
@@ -124,7 +129,8 @@ class Planner {
       port: this.#planPort(kind, tenant, entry.segment, machine.name),
     }));
     const netns = `fl-${this.#labName}-${tenant}-${machine.name}`;
-    return { kind, tenant, name: machine.name, netns, interfaces, routes: machine.routes };
+    const { name, localPrefixes = [], routes } = machine;
+    return { kind, tenant, name, netns, interfaces, localPrefixes, routes };
   }
 
   #planPort(kind: string, tenant: string, segmentName: string, machine: string): PlannedPort {

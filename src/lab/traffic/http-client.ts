@@ -5,6 +5,7 @@
  */
 import { Agent, get, type IncomingMessage } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
+import { familyOf, formatIpBytes, ipToBytes, parseIpPrefix } from "../../lib/inet/address.ts";
 import {
   type HttpClientOptions,
   type HttpClientResult,
@@ -27,8 +28,13 @@ export async function runHttpClient(options: HttpClientOptions): Promise<HttpCli
   const tallies = { servers: new Tally(), seenAs: new Tally(), errors: new Tally() };
   const sums = { failedConnections: 0, requests: 0, failedRequests: 0, bytes: 0 };
   const perConnection = options.requestsPerConnection ?? 1;
-  const useConnection = async (): Promise<void> => {
-    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const useConnection = async (index: number): Promise<void> => {
+    const localAddress = pickLocalAddress(options.localPrefix, index);
+    const agent = new Agent({
+      keepAlive: true,
+      maxSockets: 1,
+      ...(localAddress === undefined ? {} : { localAddress }),
+    });
     try {
       for (let request = 0; request < perConnection; request++) {
         if (request > 0 && options.pauseMs !== undefined) await sleep(options.pauseMs);
@@ -56,6 +62,19 @@ export async function runHttpClient(options: HttpClientOptions): Promise<HttpCli
     errors: tallies.errors.toJson(),
     durationMs: performance.now() - startedMs,
   };
+}
+
+/** Returns the prefix's address number `index`, again from the first one after the last. */
+export function pickLocalAddress(
+  prefixText: string | undefined,
+  index: number,
+): string | undefined {
+  const prefix = prefixText === undefined ? undefined : parseIpPrefix(prefixText);
+  if (prefix === undefined || familyOf(prefix.address) !== 4) return undefined;
+  const base = Buffer.from(ipToBytes(prefix.address)).readUInt32BE();
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(base + (index % 2 ** (32 - prefix.lengthBits)));
+  return formatIpBytes(bytes);
 }
 
 /** A second connection of an agent would hide that the first one broke, so it counts as a failure. */

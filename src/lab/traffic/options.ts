@@ -25,6 +25,8 @@ export interface HttpClientOptions extends TargetOptions {
   readonly bodyBytes?: number;
   /** Pause between the requests of a connection. Default: 0. */
   readonly pauseMs?: number;
+  /** IPv4 prefix of which connection after connection uses the next address as its own. */
+  readonly localPrefix?: string;
 }
 
 export interface HttpServerResult {

@@ -60,6 +60,7 @@ export interface LabTenantHost {
   readonly segment: string;
   readonly address?: readonly string[];
   readonly mac?: string;
+  readonly "local-prefix"?: readonly string[];
   readonly route?: readonly LabTenantHostRoute[];
 }
 
