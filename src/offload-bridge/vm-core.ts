@@ -121,6 +121,7 @@ export class VmCore {
 
   upstreamClosed(): void {
     this.#upstreamIsOpen = false;
+    this.#upIsMuted = true;
   }
 
   /** Takes bytes of the virtual machine; they are always taken. */
@@ -129,6 +130,8 @@ export class VmCore {
     for (const item of this.#decoder.push(bytes)) {
       queued += this.#takeItem(item, { ...around, upstreamQueuedBytes: queued });
     }
+    // What will be dropped is not worth reading: a flood costs a search, not a decoder.
+    if (this.#upIsMuted) this.#decoder.skipToMarker();
   }
 
   /** Returns the bytes that were sent. */

@@ -72,6 +72,11 @@ export class FrameDecoder {
     this.#chunks.reset();
   }
 
+  /** Drops until the next marker, at the cost of a search; a marker that has begun goes on. */
+  skipToMarker(): void {
+    if (this.#state !== "marker") this.reset();
+  }
+
   /** Takes bytes; returns what they complete, in order. */
   push(input: Uint8Array): FrameItem[] {
     const bytes = Buffer.from(input.buffer, input.byteOffset, input.byteLength);

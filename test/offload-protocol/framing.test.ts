@@ -186,3 +186,13 @@ test("FrameDecoder reads what follows a marker whatever came before", () => {
     }),
   );
 });
+
+test("skipToMarker() drops messages up to the next marker, and keeps a marker that has begun", () => {
+  const decoder = new FrameDecoder();
+  decoder.push(MARKER);
+  decoder.skipToMarker();
+  expect(readable(decoder.push(Buffer.from("\n#1\na\n##\n")))).toEqual([]);
+  decoder.push(MARKER.subarray(0, 5));
+  decoder.skipToMarker();
+  expect(readable(decoder.push(MARKER.subarray(5)))).toEqual([`M:${ID}`]);
+});
