@@ -86,8 +86,8 @@ export async function runController(
   });
   onReady({ grpc: upstream.address, admin: admin.url });
   await stopped;
-  await upstream.close();
-  await admin.close();
+  upstream.close();
+  admin.close();
   await controller.close();
   context.destroy();
 }

@@ -31,7 +31,7 @@ export async function serveUpstream(
   address: string,
   identity: TlsMaterial,
   log: Log,
-): Promise<{ readonly address: string; close(): Promise<void> }> {
+): Promise<{ readonly address: string; close(): void }> {
   const server = new Server({
     ...UPSTREAM_CHANNEL_OPTIONS,
     "grpc.max_concurrent_streams": CALLS_PER_CONNECTION_MAX,
@@ -57,11 +57,7 @@ export async function serveUpstream(
   });
   return {
     address: address.startsWith("unix:") ? address : address.replace(/:\d+$/, `:${port}`),
-    close: () =>
-      new Promise((resolve) => {
-        server.tryShutdown(() => resolve());
-        setTimeout(() => server.forceShutdown(), 500).unref();
-      }),
+    close: () => server.forceShutdown(),
   };
 }
 
