@@ -17,11 +17,11 @@ import {
   formatIpBytes,
   formatMacBytes,
   type IpAddress,
-  ipToBytes,
   type MacAddress,
   macToBytes,
 } from "../../lib/inet/address.ts";
 import type { FastPathDirection } from "../driver.ts";
+import { writeIp, writeMac } from "./address-bytes.ts";
 
 export const FLOW_LAYOUT_VERSION = 1n;
 
@@ -58,11 +58,11 @@ export interface ActionEntry {
 export function encodeKey(direction: FastPathDirection, into: Buffer, at: number): void {
   into.fill(0, at, at + KEY_BYTES);
   into.writeUInt32LE(direction.segmentId, at);
-  into.set(macToBytes(direction.destinationMac), at + 4);
+  writeMac(direction.destinationMac, into, at + 4);
   into.writeUInt8(familyOf(direction.sourceAddress), at + 10);
   into.writeUInt8(direction.protocol, at + 11);
-  into.set(ipToBytes(direction.sourceAddress), at + 12);
-  into.set(ipToBytes(direction.destinationAddress), at + 28);
+  writeIp(direction.sourceAddress, into, at + 12);
+  writeIp(direction.destinationAddress, into, at + 28);
   into.writeUInt16BE(direction.sourcePort, at + 44);
   into.writeUInt16BE(direction.destinationPort, at + 46);
 }
@@ -77,12 +77,12 @@ export function encodeAction(entry: ActionEntry, into: Buffer, at: number): void
   into.writeUInt32LE(entry.vmSlot, at + 64);
   into.writeUInt32LE(direction.egressPortId, at + 68);
   into.writeUInt32LE(direction.mtuBytes, at + 72);
-  into.set(ipToBytes(direction.newSourceAddress), at + 80);
-  into.set(ipToBytes(direction.newDestinationAddress), at + 96);
+  writeIp(direction.newSourceAddress, into, at + 80);
+  writeIp(direction.newDestinationAddress, into, at + 96);
   into.writeUInt16BE(direction.newSourcePort, at + 112);
   into.writeUInt16BE(direction.newDestinationPort, at + 114);
-  into.set(macToBytes(direction.newDestinationMac), at + 116);
-  into.set(macToBytes(direction.newSourceMac), at + 122);
+  writeMac(direction.newDestinationMac, into, at + 116);
+  writeMac(direction.newSourceMac, into, at + 122);
   // Unused bytes of addresses are zero on both sides, so whole fields may be summed.
   const addresses = differenceOf(into, at + 12, at + 80, 32);
   const ports = differenceOf(into, at + 44, at + 112, 4);
