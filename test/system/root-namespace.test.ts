@@ -35,7 +35,7 @@ async function waitForState(status: string): Promise<number> {
 }
 
 test("while a lab is up, the root namespace differs by names of namespaces and one limit only", async () => {
-  expect(cli.run("up", "--name", cli.name, "--processes", "none")).toMatchObject({ code: 0 });
+  expect(cli.run("up", "--name", cli.name)).toMatchObject({ code: 0 });
   const during = takeRootSnapshot(`fl-${cli.name}-`);
   expect(during.links).toEqual(before.links);
   expect(during.routes).toEqual(before.routes);
@@ -52,13 +52,13 @@ test("while a lab is up, the root namespace differs by names of namespaces and o
 });
 
 test("Ctrl-C while a lab starts, and a terminated supervisor, leave nothing", async () => {
-  const up = cli.start("up", "--name", cli.name, "--processes", "none");
+  const up = cli.start("up", "--name", cli.name, "--processes", "agent,controller");
   await waitForState("starting");
   up.kill("SIGINT");
   await once(up, "close");
   await expectAsBefore();
 
-  expect(cli.run("up", "--name", cli.name, "--processes", "none")).toMatchObject({ code: 0 });
+  expect(cli.run("up", "--name", cli.name)).toMatchObject({ code: 0 });
   process.kill(await waitForState("running"), "SIGINT");
   for (let attempt = 0; attempt < 200 && cli.listLeftovers().length > 0; attempt++) {
     await new Promise((resolve) => setTimeout(resolve, 50));
@@ -67,12 +67,12 @@ test("Ctrl-C while a lab starts, and a terminated supervisor, leave nothing", as
 });
 
 test("what kill -9 leaves is removed by the next start, and by `lab down --all`", async () => {
-  expect(cli.run("up", "--name", cli.name, "--processes", "none")).toMatchObject({ code: 0 });
+  expect(cli.run("up", "--name", cli.name)).toMatchObject({ code: 0 });
   const first = cli.readState();
   process.kill(first.supervisor.pid, "SIGKILL");
   expect(cli.run("status")).toMatchObject({ code: 1, stdout: expect.stringContaining("dead") });
 
-  expect(cli.run("up", "--name", cli.name, "--processes", "none")).toMatchObject({ code: 0 });
+  expect(cli.run("up", "--name", cli.name)).toMatchObject({ code: 0 });
   const second = cli.readState();
   expect(second.supervisor.pid).not.toBe(first.supervisor.pid);
   for (const { record } of first.processes) {
