@@ -107,6 +107,10 @@ export class LabProcess {
     this.#child.stdin?.end();
   }
 
+  kill(): void {
+    this.#child.kill("SIGKILL");
+  }
+
   /** Tells it to stop and waits until it has. */
   async stop(): Promise<number | null> {
     const ended = new Promise<number | null>((resolve) => this.#child.once("exit", resolve));

@@ -1,6 +1,6 @@
 /**
  * Runs inside a namespace: makes flows. Usage: node conntrack-traffic.mjs udp ADDRESS COUNT, `tcp-server PORT`,
- * or `tcp ADDRESS PORT` (connects, exchanges a line, and ends when its standard input ends).
+ * or `tcp ADDRESS PORT` (connects, exchanges lines, and ends when its standard input ends).
  */
 import { createSocket } from "node:dgram";
 import { connect, createServer } from "node:net";
@@ -30,6 +30,9 @@ function serveTcp(port) {
 function openTcp(address, port) {
   const socket = connect(port, address, () => socket.write("hello"));
   socket.once("data", () => process.stdout.write("READY\n"));
+  const PAUSE_MS = 10;
+  socket.on("data", () => setTimeout(() => socket.writable && socket.write("again"), PAUSE_MS));
+  socket.on("error", () => process.stdout.write("CUT\n"));
   process.stdin.on("end", () => socket.end());
   process.stdin.resume();
 }

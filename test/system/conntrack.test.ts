@@ -80,7 +80,7 @@ test("an entry's timeout, mark, assurance and liberal flags change, and it can b
   }>("change");
   expect(changed.outcomes).toEqual([ENOENT, null]);
   expect(changed.missing).toBeUndefined();
-  expect(changed.entry).toMatchObject({ mark: 8, tcpState: 3, zone: 0 });
+  expect(changed.entry).toMatchObject({ mark: 8, tcpState: 3, liberal: true });
   expect(changed.entry.timeoutSec).toBeGreaterThan(770);
   expect(changed.entry.timeoutSec).toBeLessThanOrEqual(777);
   expect(changed.entry.status & IPS_ASSURED).toBe(IPS_ASSURED);

@@ -33,6 +33,8 @@ export interface ConntrackEntry {
   readonly timeoutSec?: number;
   /** TCP_CONNTRACK_* of the kernel; absent for other protocols. */
   readonly tcpState?: number;
+  /** Both directions of a TCP connection are without window checks; told by dumps and reads only. */
+  readonly liberal?: true;
   readonly helper?: string;
   readonly hasSequenceAdjustment: boolean;
   readonly originalCounters?: ConntrackCounters;

@@ -146,9 +146,17 @@ function decodeProtocolInfo(
 ): void {
   while (cursor.next()) {
     if (cursor.type !== CTA_PROTOINFO_TCP) continue;
+    let liberalDirections = 0;
     for (const tcp = cursor.nested(); tcp.next(); ) {
       if (tcp.type === CTA_PROTOINFO_TCP_STATE) entry.tcpState = tcp.u8();
+      else if (
+        tcp.type === CTA_PROTOINFO_TCP_FLAGS_ORIGINAL ||
+        tcp.type === CTA_PROTOINFO_TCP_FLAGS_REPLY
+      ) {
+        if ((tcp.u8() & IP_CT_TCP_FLAG_BE_LIBERAL) !== 0) liberalDirections += 1;
+      }
     }
+    if (liberalDirections === 2) entry.liberal = true;
   }
 }
 
