@@ -3,9 +3,9 @@
  *
  * Effect: files below one directory. A write is durable when it returns: temporary file, fsync,
  * rename, fsync of the directory; a crash leaves the old file or the new one.
- * Both names may share one inode: files are only ever replaced, never written in place.
+ * Each name has a file of its own, so that damage to one leaves the other.
  */
-import { link, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
+import { mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { FlowliftError } from "../lib/base/errors.ts";
 import { err, ok, type Result } from "../lib/base/result.ts";
@@ -27,7 +27,6 @@ export type StoredError = { readonly kind: "file-unusable"; readonly message: st
 /** Reads and writes the files of one directory. */
 export class DatastoreFiles {
   readonly #directory: string;
-  #writeCount = 0;
 
   constructor(directory: string) {
     this.#directory = directory;
@@ -59,28 +58,33 @@ export class DatastoreFiles {
 
   /** Writes the same content under each name, durably, the first name first. */
   async write(names: readonly ("running" | "startup")[], stored: StoredDatastore): Promise<void> {
-    const temporary = join(this.#directory, `.new-${process.pid}-${this.#writeCount++}`);
+    // The config is spliced in as text: it is JSON already, and may be large.
+    const head = JSON.stringify({ format: FORMAT, bootId: stored.bootId }).slice(0, -1);
+    const text = `${head},"config":${stored.configJson}}\n`;
     try {
       await mkdir(this.#directory, { recursive: true, mode: 0o700 });
-      // The config is spliced in as text: it is JSON already, and may be large.
-      const head = JSON.stringify({ format: FORMAT, bootId: stored.bootId }).slice(0, -1);
+      for (const name of names) await this.#replace(this.#pathOf(name), text);
+      await this.#syncDirectory();
+    } catch (cause) {
+      const what = `Cannot write the datastore ${names.join(" and ")} to "${this.#directory}"`;
+      throw new FlowliftError("STATE_FILE_UNWRITABLE", what, { cause });
+    }
+  }
+
+  async #replace(path: string, text: string): Promise<void> {
+    const temporary = `${path}.new`;
+    try {
       const file = await open(temporary, "w", 0o600);
       try {
-        await file.writeFile(`${head},"config":${stored.configJson}}\n`);
+        await file.writeFile(text);
         await file.sync();
       } finally {
         await file.close();
       }
-      for (const [index, name] of names.entries()) {
-        const source = index === names.length - 1 ? temporary : `${temporary}-${name}`;
-        if (source !== temporary) await link(temporary, source);
-        await rename(source, this.#pathOf(name));
-      }
-      await this.#syncDirectory();
-    } catch (cause) {
-      await rm(temporary, { force: true });
-      const text = `Cannot write the datastore ${names.join(" and ")} to "${this.#directory}"`;
-      throw new FlowliftError("STATE_FILE_UNWRITABLE", text, { cause });
+      await rename(temporary, path);
+    } catch (error) {
+      await rm(temporary, { force: true }).catch(() => undefined);
+      throw error;
     }
   }
 

@@ -132,7 +132,7 @@ export class ManagementServer {
     const { log } = this.#options;
     const id = this.#registry.takeId();
     try {
-      new NetconfSession({
+      const session = new NetconfSession({
         stream: client.stream,
         id,
         transport: "netconf-ssh",
@@ -147,6 +147,7 @@ export class ManagementServer {
           client.end();
         },
       });
+      client.onGone(() => session.abandon());
     } catch (error) {
       log.error("A session could not begin", { reason: describeError(error) });
       client.end();

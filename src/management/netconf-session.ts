@@ -64,6 +64,8 @@ export class NetconfSession implements SessionEntry {
   /** The framing is broken: the session ends when the requests before are answered. */
   #failure: FramingError | undefined;
   #isOver = false;
+  #isHalfClosed = false;
+  #stopWaiting: (() => void) | undefined;
 
   constructor(options: SessionOptions) {
     this.id = options.id;
@@ -77,7 +79,10 @@ export class NetconfSession implements SessionEntry {
     options.registry.inSessions++;
     const { stream } = options;
     stream.on("data", (chunk: Buffer) => this.#receive(chunk));
-    stream.on("end", () => this.#finish(false));
+    stream.on("end", () => {
+      this.#isHalfClosed = true; // What was asked before is still answered.
+      void this.#work();
+    });
     stream.on("close", () => this.#finish(false));
     stream.on("error", () => this.#finish(false));
     stream.write(encodeEndOfMessage(formatHello(options.capabilities, this.id)));
@@ -86,6 +91,12 @@ export class NetconfSession implements SessionEntry {
   terminate(reason: string): void {
     this.#options.log.info("A session was ended", { session: this.id, reason });
     this.#finish(true);
+  }
+
+  /** The peer is gone: nothing can be written any more. */
+  abandon(): void {
+    if (!this.#isOver) this.#options.registry.droppedSessions++;
+    this.#finish(false);
   }
 
   #drop(reason: string): void {
@@ -99,9 +110,11 @@ export class NetconfSession implements SessionEntry {
     this.#isOver = true;
     clearTimeout(this.#helloTimer);
     this.#queue = [];
+    this.#stopWaiting?.();
     this.#options.registry.delete(this.id);
     // Ends after what was written; a peer that reads nothing is cut by the transport's own timer.
     if (isOurs) this.#options.stream.end();
+    this.#options.stream.resume(); // What still comes is dropped; a paused stream would never close.
     this.#options.onEnd();
   }
 
@@ -179,14 +192,14 @@ export class NetconfSession implements SessionEntry {
         this.#finish(true);
         break;
       }
-      if (!isTaken && !(await this.#drained())) {
-        this.#drop("The peer does not read its replies");
-        break;
-      }
+      if (!isTaken && !(await this.#drained())) this.#drop("The peer does not read its replies");
+      if (this.#isOver) break;
       if (this.#queue.length < QUEUED_MESSAGES_MAX) this.#options.stream.resume();
     }
     this.#isBusy = false;
-    if (this.#failure !== undefined && !this.#isOver) this.#refuseFraming(this.#failure);
+    if (this.#isOver) return;
+    if (this.#failure !== undefined) this.#refuseFraming(this.#failure);
+    else if (this.#isHalfClosed) this.#finish(true);
   }
 
   #write(text: string): boolean {
@@ -209,13 +222,13 @@ export class NetconfSession implements SessionEntry {
       const settle = (isTaken: boolean): void => {
         clearInterval(timer);
         stream.off("drain", onDrain);
-        stream.off("close", onDrain);
+        this.#stopWaiting = undefined;
         if (isTaken) stream.resume();
         resolve(isTaken);
       };
       const onDrain = (): void => settle(true);
       stream.once("drain", onDrain);
-      stream.once("close", onDrain);
+      this.#stopWaiting = onDrain;
     });
   }
 }

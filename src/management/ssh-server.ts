@@ -31,6 +31,8 @@ export interface SshClient {
   readonly sourceHost: string;
   /** Ends the connection when the stream is flushed, or after a while. */
   readonly end: () => void;
+  /** Calls the listener when the connection is gone; a paused stream would never say so. */
+  readonly onGone: (listener: () => void) => void;
 }
 
 export interface SshServerOptions {
@@ -120,10 +122,14 @@ export class SshServer {
         const end = (): void => {
           const timer = setTimeout(() => socket.destroy(), FLUSH_TIMEOUT_MS);
           socket.once("close", () => clearTimeout(timer));
-          if (stream.writableFinished) connection.end();
-          else stream.once("finish", () => setImmediate(() => connection.end()));
+          // Not before the client closed the channel too: a disconnect overtakes what it still reads.
+          if (stream.closed) connection.end();
+          else stream.once("close", () => connection.end());
         };
-        this.#options.onClient({ stream, username, sourceHost, end });
+        const onGone = (listener: () => void): void => {
+          socket.once("close", listener);
+        };
+        this.#options.onClient({ stream, username, sourceHost, end, onGone });
       });
     });
   }

@@ -79,6 +79,8 @@ export interface ManageOptions {
   /** Runs the command line of the process, e.g. in a namespace. */
   readonly prefix?: readonly string[];
   readonly port?: number;
+  /** Passed as descriptor 3, as systemd passes sockets. */
+  readonly inheritedFd?: number;
 }
 
 /** The folder, the keys and the processes of one appliance. */
@@ -148,8 +150,14 @@ export class ManageFixture {
     const argv = [...(options.prefix ?? []), ...this.command(this.writeSettings(options))];
     const [file = "", ...args] = argv;
     this.stderr = "";
-    const child = spawn(file, args, { stdio: ["ignore", "pipe", "pipe"] });
+    const { inheritedFd } = options;
+    const child = spawn(file, args, {
+      stdio: ["ignore", "pipe", "pipe", inheritedFd ?? "ignore"],
+      env: { ...process.env, LISTEN_FDS: inheritedFd === undefined ? "" : "1" },
+    });
     this.#child = child;
+    if (child.stderr === null || child.stdout === null) throw new Error("both are pipes");
+    const { stdout } = child;
     child.stderr.on("data", (chunk: Buffer) => {
       this.stderr += chunk.toString();
     });
@@ -158,14 +166,14 @@ export class ManageFixture {
         () => reject(new Error(`not READY: ${this.stderr}`)),
         READY_TIMEOUT_MS,
       );
-      child.stdout.once("data", () => {
+      stdout.once("data", () => {
         clearTimeout(timer);
         resolve();
       });
       child.once("exit", (code) => reject(new Error(`exit ${code}: ${this.stderr}`)));
     });
-    await waitFor(() => /ports="(\d+)"/.test(this.stderr), "the port is logged");
-    this.port = Number(/ports="(\d+)"/.exec(this.stderr)?.[1]);
+    await waitFor(() => /ports="(\d+)/.test(this.stderr), "the port is logged");
+    this.port = Number(/ports="(\d+)/.exec(this.stderr)?.[1]);
   }
 
   /** Waits until the data process has running. */
