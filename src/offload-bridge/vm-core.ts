@@ -127,11 +127,11 @@ export class VmCore {
   /** Takes bytes of the virtual machine; they are always taken. */
   serialBytes(bytes: Uint8Array, around: VmSurroundings): void {
     let queued = around.upstreamQueuedBytes;
-    for (const item of this.#decoder.push(bytes)) {
+    this.#decoder.decode(bytes, (item) => {
       queued += this.#takeItem(item, { ...around, upstreamQueuedBytes: queued });
-    }
-    // What will be dropped is not worth reading: a flood costs a search, not a decoder.
-    if (this.#upIsMuted) this.#decoder.skipToMarker();
+      // What will be dropped is not worth reading: a flood costs a search, not a decoder.
+      if (this.#upIsMuted) this.#decoder.skipToMarker();
+    });
   }
 
   /** Returns the bytes that were sent. */

@@ -20,6 +20,8 @@ export const SESSION_ID_DIGITS = 16;
 export const MARKER_BYTES: number = 1 + SESSION_ID_DIGITS + 1;
 
 const LF = 10;
+/** A receiver that gives up in the middle of a flood has read at most this much more of it. */
+const STEP_BYTES = 4096;
 
 /** 16 lower-case hexadecimal digits, drawn at random by the side that starts a session. */
 export type SessionId = string & { readonly brand: "SessionId" };
@@ -79,24 +81,29 @@ export class FrameDecoder {
 
   /** Takes bytes; returns what they complete, in order. */
   push(input: Uint8Array): FrameItem[] {
-    const bytes = Buffer.from(input.buffer, input.byteOffset, input.byteLength);
     const items: FrameItem[] = [];
+    this.decode(input, (item) => items.push(item));
+    return items;
+  }
+
+  /** Takes bytes; gives each item away at once. `take` may call `skipToMarker` or `reset`. */
+  decode(input: Uint8Array, take: (item: FrameItem) => void): void {
+    const bytes = Buffer.from(input.buffer, input.byteOffset, input.byteLength);
     let at = 0;
     while (at < bytes.length) {
       if (bytes[at] === MARKER_BYTE) {
         this.#startMarker();
         at++;
       } else if (this.#state === "marker") {
-        this.#takeMarkerByte(bytes[at] ?? 0, items);
+        this.#takeMarkerByte(bytes[at] ?? 0, take);
         at++;
       } else {
         const marker = bytes.indexOf(MARKER_BYTE, at);
         const end = marker < 0 ? bytes.length : marker;
-        this.#takeChunks(bytes.subarray(at, end), items);
+        this.#takeChunks(bytes.subarray(at, end), take);
         at = end;
       }
     }
-    return items;
   }
 
   #startMarker(): void {
@@ -105,36 +112,38 @@ export class FrameDecoder {
     this.#chunks.reset();
   }
 
-  #takeMarkerByte(byte: number, items: FrameItem[]): void {
+  #takeMarkerByte(byte: number, take: (item: FrameItem) => void): void {
     if (this.#marker.length < SESSION_ID_DIGITS) {
       if (isLowerHexDigit(byte)) this.#marker += String.fromCharCode(byte);
-      else this.#violate("marker-malformed", items);
+      else this.#violate("marker-malformed", take);
       return;
     }
     if (byte !== LF) {
-      this.#violate("marker-malformed", items);
+      this.#violate("marker-malformed", take);
       return;
     }
     this.#state = "chunks";
-    items.push({ kind: "marker", sessionId: this.#marker as SessionId });
+    take({ kind: "marker", sessionId: this.#marker as SessionId });
   }
 
-  #takeChunks(bytes: Buffer, items: FrameItem[]): void {
-    if (this.#state === "lost") {
-      this.#droppedBytes += bytes.length;
-      return;
+  /** Takes bytes without a marker, step by step, so that skipping takes effect soon. */
+  #takeChunks(bytes: Buffer, take: (item: FrameItem) => void): void {
+    let at = 0;
+    while (at < bytes.length && this.#state === "chunks") {
+      const end = Math.min(bytes.length, at + STEP_BYTES);
+      const messages = this.#chunks.push(bytes.subarray(at, end));
+      const failure = this.#chunks.failure;
+      at = end;
+      if (messages.ok)
+        for (const message of messages.value) take({ kind: "message", bytes: message });
+      if (failure !== undefined) this.#violate(failure.kind, take);
     }
-    const messages = this.#chunks.push(bytes);
-    if (messages.ok) {
-      for (const message of messages.value) items.push({ kind: "message", bytes: message });
-    }
-    const failure = this.#chunks.failure;
-    if (failure !== undefined) this.#violate(failure.kind, items);
+    this.#droppedBytes += bytes.length - at;
   }
 
-  #violate(what: FrameViolation, items: FrameItem[]): void {
+  #violate(what: FrameViolation, take: (item: FrameItem) => void): void {
     this.reset();
-    items.push({ kind: "violation", what });
+    take({ kind: "violation", what });
   }
 }
 

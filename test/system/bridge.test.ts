@@ -136,6 +136,7 @@ test("a bridge attaches again when the controller comes back, and says which por
 /** Sends echo requests as blue, and returns how many came back. */
 async function echoAsBlue(blue: Guest, count: number): Promise<number> {
   const call = callOf("blue");
+  await eventually(() => expect(call.frames).toEqual(["serial-up"]));
   call.onMessage = (bytes) => call.send({ kind: "message", bytes });
   call.send({ kind: "marker", sessionId: ID });
   blue.socket.write(MARKER);
