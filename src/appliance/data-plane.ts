@@ -71,6 +71,8 @@ export class DataPlane {
     this.#interfaces = await readInterfaces(this.#routes, this.#settings.interfaces);
     await this.#adopt();
     applyTrackingSettings();
+    // Before the engine starts: it keeps entries alive by these timeouts.
+    applyTimeouts(planTimeouts(this.#current?.config.nat ?? { instances: [] }));
     enableForwarding();
     await this.#startOffload();
   }
@@ -174,7 +176,6 @@ export class DataPlane {
     const plan = remembered === undefined ? undefined : this.#plan(remembered.config);
     if (remembered !== undefined && plan?.ok) {
       await this.#table.apply(plan.value.ruleset);
-      applyTimeouts(planTimeouts(plan.value.config.nat));
       this.#current = plan.value;
       this.#policyEpoch = remembered.policyEpoch;
       this.#log.info("Adopted the ruleset of the last commit");

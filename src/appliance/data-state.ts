@@ -41,6 +41,12 @@ function formatOffload(state: OffloadState | undefined): ConfigData {
       session: state.session,
       epoch: state.epoch,
       credit: state.credit,
+      "activated-total": `${state.activatedTotal}`,
+      "time-to-active": {
+        count: `${state.timeToActive.count}`,
+        ...formatMs("p50", state.timeToActive.p50Ms),
+        ...formatMs("p99", state.timeToActive.p99Ms),
+      },
       flows: Object.entries(state.flowsByState).map(([name, count]) => ({ state: name, count })),
       refusal: Object.entries(state.refusalsByReason).map(([reason, count]) => ({
         reason,
@@ -60,4 +66,9 @@ function formatOffload(state: OffloadState | undefined): ConfigData {
       })),
     },
   };
+}
+
+/** `decimal64` with three digits; nothing before the first measurement. */
+function formatMs(name: string, milliseconds: number | undefined): Record<string, string> {
+  return milliseconds === undefined ? {} : { [name]: milliseconds.toFixed(3) };
 }

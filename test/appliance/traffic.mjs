@@ -1,16 +1,21 @@
 // Real sockets for system tests; runs inside a namespace with plain Node.
 //   serve NAME PORT...                  TCP and UDP on each port: says "NAME peer-address peer-port", then echoes
-//   ask JSON                            probes [{protocol, host, port, source?, sourcePort?}]: prints the answers
+//   ask JSON MS                         probes [{protocol, host, port, source?, sourcePort?}]: prints the answers
 //   many HOST PORT COUNT                COUNT connections, 32 at a time: prints how often each name answered
 //   hold HOST PORT                      one connection; prints a line for every echo
 import { createSocket } from "node:dgram";
 import { connect, createServer } from "node:net";
+import { networkInterfaces } from "node:os";
 
 const [mode, ...rest] = process.argv.slice(2);
-const PROBE_TIMEOUT_MS = 400;
+let patienceMs = 3000;
 
 function serve(name, ports) {
-  let waiting = ports.length * 3;
+  // A UDP socket for each address, so that an answer leaves from where the question went.
+  const own = Object.values(networkInterfaces())
+    .flat()
+    .filter((item) => !item.internal && !item.address.startsWith("fe80:"));
+  let waiting = ports.length * (1 + own.length);
   const ready = () => {
     waiting--;
     if (waiting === 0) process.stdout.write("READY\n");
@@ -18,18 +23,17 @@ function serve(name, ports) {
   for (const port of ports.map(Number)) {
     const server = createServer((socket) => {
       socket.on("error", () => {});
-      socket.write(
-        `${name} ${socket.remoteAddress?.replace("::ffff:", "")} ${socket.remotePort}\n`,
-      );
+      const address = socket.remoteAddress?.replace("::ffff:", "");
+      socket.write(`${name} ${address} ${socket.remotePort}\n`);
       socket.pipe(socket);
     });
     server.listen({ port, host: "::", backlog: 1024 }, ready);
-    for (const type of ["udp4", "udp6"]) {
-      const socket = createSocket({ type, ipv6Only: type === "udp6" });
-      socket.on("message", (_, peer) =>
-        socket.send(`${name} ${peer.address} ${peer.port}`, peer.port, peer.address),
-      );
-      socket.bind(port, ready);
+    for (const { address, family } of own) {
+      const socket = createSocket(family === "IPv6" ? "udp6" : "udp4");
+      socket.on("message", (_, peer) => {
+        socket.send(`${name} ${peer.address} ${peer.port}`, peer.port, peer.address);
+      });
+      socket.bind(port, address, ready);
     }
   }
 }
@@ -46,7 +50,7 @@ function askTcp({ host, port, source, sourcePort }) {
       socket.destroy();
       resolve(answer);
     };
-    const timer = setTimeout(() => end(null), PROBE_TIMEOUT_MS);
+    const timer = setTimeout(() => end(null), patienceMs);
     socket.on("data", (chunk) => {
       text += chunk;
       if (text.includes("\n")) end(text.trim());
@@ -63,7 +67,7 @@ function askUdp({ host, port, source, sourcePort }) {
       socket.close();
       resolve(answer);
     };
-    const timer = setTimeout(() => end(null), PROBE_TIMEOUT_MS);
+    const timer = setTimeout(() => end(null), patienceMs);
     socket.on("error", () => end(null));
     socket.on("message", (message) => end(message.toString()));
     socket.bind(sourcePort ?? 0, source, () => socket.send("x", port, host));
@@ -98,6 +102,7 @@ function hold(host, port) {
 if (mode === "serve") serve(rest[0], rest.slice(1));
 if (mode === "ask") {
   const probes = JSON.parse(rest[0]);
+  patienceMs = Number(rest[1]);
   const answers = await Promise.all(
     probes.map((probe) => (probe.protocol === "udp" ? askUdp : askTcp)(probe)),
   );

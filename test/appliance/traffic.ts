@@ -25,13 +25,19 @@ export async function serve(bed: Testbed, netns: string, ports: readonly number[
   });
 }
 
+/** Enough for an answer on a busy machine; an answer ends the wait. */
+const PATIENCE_MS = 3_000;
+/** For probes that must stay without an answer: their positive controls take some milliseconds. */
+export const BRIEFLY_MS = 400;
+
 /** Returns "NAME address port" for each probe; "refused", or null when nothing came back. */
 export async function ask(
   bed: Testbed,
   netns: string,
   probes: readonly Probe[],
+  patienceMs: number = PATIENCE_MS,
 ): Promise<(string | null)[]> {
-  const command = [process.execPath, PROGRAM, "ask", JSON.stringify(probes)];
+  const command = [process.execPath, PROGRAM, "ask", JSON.stringify(probes), `${patienceMs}`];
   const { output } = await bed.try(netns, command);
   return JSON.parse(output) as (string | null)[];
 }

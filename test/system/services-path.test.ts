@@ -1,6 +1,9 @@
 /** The three functions on real packets: clients, one appliance, servers. */
-import { readFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { findProjectRoot } from "../../src/lib/base/project-root.ts";
 import {
   acl,
   aclConfig,
@@ -10,7 +13,8 @@ import {
   zoneConfig,
 } from "../appliance/configs.ts";
 import { buildProgram, DataProcess, Testbed } from "../appliance/testbed.ts";
-import { ask, hold, many, serve, sleep } from "../appliance/traffic.ts";
+import { buildTopology, DATA_INTERFACES, tcp, udp } from "../appliance/topology.ts";
+import { ask, BRIEFLY_MS, hold, serve, sleep } from "../appliance/traffic.ts";
 
 const bed = new Testbed();
 let data: DataProcess;
@@ -21,55 +25,26 @@ const FORWARD = { external: "192.0.2.100", port: 8080, internal: "10.0.0.10", in
 
 beforeAll(async () => {
   const entry = buildProgram();
-  bed.link(
-    { netns: "client", dev: "eth0", addresses: ["10.0.0.10/24", "10.0.0.11/24", "fd00:a::10/64"] },
-    { netns: "vnf", dev: "lan", addresses: ["10.0.0.1/24", "fd00:a::1/64"] },
-  );
-  const pool = [100, 101, 102, 103].map((host) => `192.0.2.${host}/32`);
-  bed.link(
-    { netns: "server", dev: "eth0", addresses: ["192.0.2.10/24", "fd00:b::10/64"] },
-    { netns: "vnf", dev: "wan", addresses: ["192.0.2.1/24", "fd00:b::1/64", ...pool] },
-  );
-  for (const name of ["one", "two", "three"]) {
-    const index = ["one", "two", "three"].indexOf(name) + 1;
-    bed.link(
-      { netns: name, dev: "eth0", addresses: [`10.9.${index}.2/24`] },
-      { netns: "vnf", dev: `dmz${index}`, addresses: [`10.9.${index}.1/24`] },
-    );
-    bed.exec(name, ["ip", "route", "add", "default", "via", `10.9.${index}.1`]);
-  }
-  bed.exec("client", ["ip", "route", "add", "default", "via", "10.0.0.1"]);
-  bed.exec("client", ["ip", "-6", "route", "add", "default", "via", "fd00:a::1"]);
-  bed.exec("server", ["ip", "-6", "route", "add", "default", "via", "fd00:b::1"]);
-  bed.exec("server", ["ip", "route", "add", "10.0.0.0/8", "via", "192.0.2.1"]);
-  data = await DataProcess.start(bed, entry, "vnf", ["lan", "wan", "dmz1", "dmz2", "dmz3"]);
-  await Promise.all([
-    serve(bed, "client", [80, 81]),
-    serve(bed, "server", [80, 81, 53]),
-    ...["one", "two", "three"].map((name) => serve(bed, name, [80])),
-  ]);
+  buildTopology(bed);
+  data = await DataProcess.start(bed, entry, "vnf", DATA_INTERFACES);
+  await Promise.all([serve(bed, "client", [80, 81]), serve(bed, "server", [80, 81, 53])]);
 });
 afterAll(async () => {
   await data?.stop();
   bed.close();
 });
 
-function tcp(host: string, port = 80, source?: string) {
-  return { protocol: "tcp", host, port, ...(source === undefined ? {} : { source }) } as const;
-}
-
-function udp(host: string, port = 80) {
-  return { protocol: "udp", host, port } as const;
-}
-
 test("appliance-data runs as an ordinary user with two capabilities, and closes the path at first", async () => {
   const own = readFileSync(`/proc/${data.child.pid}/status`, "utf8");
   expect(own).toMatch(/Uid:\t65534\t/);
   // CAP_NET_ADMIN is 12, CAP_NET_RAW is 13.
   expect(own).toMatch(/CapEff:\t0000000000003000/);
-  const answers = await ask(bed, "client", [
-    ...[tcp("192.0.2.10"), udp("192.0.2.10"), tcp("fd00:b::10"), udp("fd00:b::10")],
-  ]);
+  const answers = await ask(
+    bed,
+    "client",
+    [...[tcp("192.0.2.10"), udp("192.0.2.10"), tcp("fd00:b::10"), udp("fd00:b::10")]],
+    BRIEFLY_MS,
+  );
   expect(answers).toEqual([null, null, null, null]);
 });
 
@@ -104,7 +79,7 @@ describe("nat", () => {
 
   test("what hits no mapping from the external realm is dropped", async () => {
     const probes = [tcp("10.0.0.10"), udp("10.0.0.10"), tcp("192.0.2.100", 8081)];
-    const answers = await ask(bed, "server", probes);
+    const answers = await ask(bed, "server", probes, BRIEFLY_MS);
     expect(answers.filter((answer) => answer?.startsWith("client"))).toEqual([]);
   });
 
@@ -130,6 +105,35 @@ describe("nat", () => {
   });
 });
 
+test("operational data is valid by the modules", async () => {
+  const text = JSON.stringify(await data.peer.call("get-state", {}));
+  const file = join(bed.folder, "state.json");
+  writeFileSync(file, text);
+  const root = findProjectRoot();
+  const folders = [
+    "/usr/share/yuma/modules/ietf",
+    "/usr/share/yang/modules/libyang",
+    `${root}/yang`,
+  ];
+  const modules = [
+    "ietf-nat",
+    "flowlift-zones",
+    "flowlift-load-balancer",
+    "flowlift-offload-state",
+  ];
+  const paths = modules.map((name) =>
+    readdirSync(`${root}/yang`).find((item) => item.startsWith(name)),
+  );
+  const args = [
+    ...folders.flatMap((folder) => ["-p", folder]),
+    ...["-F", "ietf-nat:napt44,basic-nat44,dst-nat"],
+    ...["-t", "get", ...paths.map((path) => `${root}/yang/${path}`), file],
+  ];
+  expect(text).toContain("dynamic-implicit");
+  expect(text).toContain("flowlift-offload-state:offload-state");
+  execFileSync("yanglint", args, { stdio: "pipe" });
+});
+
 describe("firewall", () => {
   test("zones deny by default: nothing leaks in, IPv4 and IPv6", async () => {
     await data.commit(zoneConfig([LAN_TO_WAN]));
@@ -141,7 +145,7 @@ describe("firewall", () => {
     const probes = targets.flatMap((host) =>
       [80, 81].flatMap((port) => [tcp(host, port), udp(host, port)]),
     );
-    const answers = await ask(bed, "server", probes);
+    const answers = await ask(bed, "server", probes, BRIEFLY_MS);
     expect(answers.filter((answer) => answer !== null)).toEqual([]);
     const pings = await Promise.all(
       targets.map((host) => bed.try("server", ["ping", "-c1", "-W1", host])),
@@ -171,11 +175,12 @@ describe("firewall", () => {
       },
     ]);
     await data.commit(aclConfig([rules], [["lan", "ingress", "edge"]]));
-    const answers = await ask(bed, "client", [
-      tcp("192.0.2.10", 81),
-      tcp("192.0.2.10", 80),
-      tcp("fd00:b::10"),
-    ]);
+    const answers = await ask(
+      bed,
+      "client",
+      [tcp("192.0.2.10", 81), tcp("192.0.2.10", 80), tcp("fd00:b::10")],
+      BRIEFLY_MS,
+    );
     expect(answers[0]).toBe("refused");
     expect(answers[1]).toMatch(/^server/);
     expect(answers[2]).toBeNull();
@@ -231,65 +236,5 @@ describe("firewall", () => {
     expect(cut.echoes() - cutBefore).toBeLessThanOrEqual(2);
     kept.close();
     cut.close();
-  });
-});
-
-describe("load balancer", () => {
-  const SERVERS = [
-    ["one", "10.9.1.2", 1],
-    ["two", "10.9.2.2", 2],
-    ["three", "10.9.3.2", 3],
-  ] as const;
-
-  test("weighted round robin is exact over 3,000 connections", async () => {
-    await data.commit(lbConfig([virtualService("web", "10.8.0.1", SERVERS)]));
-    const answers = await many(bed, "client", { host: "10.8.0.1", port: 80, count: 3000 });
-    expect(answers).toEqual({ one: 500, two: 1000, three: 1500 });
-  });
-
-  test("the turn goes on where it stopped over a commit that does not touch the service", async () => {
-    const service = lbConfig([virtualService("web", "10.8.0.1", SERVERS)]);
-    await data.commit(service);
-    const first = await many(bed, "client", { host: "10.8.0.1", port: 80, count: 3 });
-    await data.commit({ ...service, ...natConfig(POOL) });
-    const second = await many(bed, "client", { host: "10.8.0.1", port: 80, count: 3 });
-    const sum = (name: string) => (first[name] ?? 0) + (second[name] ?? 0);
-    expect([sum("one"), sum("two"), sum("three")]).toEqual([1, 2, 3]);
-  });
-
-  test("source hash keeps a client on its server, also after a restart of the process", async () => {
-    await data.commit(
-      lbConfig([virtualService("web", "10.8.0.1", SERVERS, { scheduler: "source-hash" })]),
-    );
-    const first = await many(bed, "client", { host: "10.8.0.1", port: 80, count: 20 });
-    expect(Object.keys(first)).toHaveLength(1);
-    const rules = bed.exec("vnf", ["nft", "list", "ruleset"]);
-    const held = hold(bed, "client", "10.8.0.1", 80);
-    await sleep(200);
-    await data.stop("SIGKILL");
-    const before = held.echoes();
-    await sleep(200);
-    expect(held.echoes()).toBeGreaterThan(before);
-    await data.launch("vnf");
-    const withoutCounts = (text: string) => text.replaceAll(/packets \d+ bytes \d+/g, "");
-    expect(withoutCounts(bed.exec("vnf", ["nft", "list", "ruleset"]))).toBe(withoutCounts(rules));
-    const second = await many(bed, "client", { host: "10.8.0.1", port: 80, count: 20 });
-    expect(Object.keys(second)).toEqual(Object.keys(first));
-    held.close();
-  });
-
-  test("a commit that takes a real server away cuts its connections", async () => {
-    await data.commit(lbConfig([virtualService("web", "10.8.0.1", [["one", "10.9.1.2", 1]])]));
-    const held = hold(bed, "client", "10.8.0.1", 80);
-    await sleep(200);
-    const outcome = await data.commit(
-      lbConfig([virtualService("web", "10.8.0.1", [["two", "10.9.2.2", 1]])]),
-    );
-    expect(outcome).toMatchObject({ late: [] });
-    const before = held.echoes();
-    expect(before).toBeGreaterThan(0);
-    await sleep(300);
-    expect(held.echoes() - before).toBeLessThanOrEqual(2);
-    held.close();
   });
 });
