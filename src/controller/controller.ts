@@ -28,6 +28,8 @@ export interface ControllerOptions {
   /** Absent: nothing survives the process. */
   readonly stateDirectory?: string;
   readonly statisticsIntervalMs: number;
+  /** Every neighbour nobody has seen is taken to be behind the segment's first port. For mocks. */
+  readonly assumesLocations?: boolean;
   readonly connectDriver: (host: Host) => Promise<FastPathDriver>;
 }
 
@@ -199,6 +201,7 @@ export class Controller {
   #addHost(host: Host): HostEntry {
     const { clock, log, statisticsIntervalMs, connectDriver } = this.#options;
     const core = new HostCore(NO_DRIVER, this.#model.leaseMs);
+    core.locations.assumesUnknown = this.#options.assumesLocations ?? false;
     core.locations.configure(host);
     const driver = new HostDriver(host, {
       core,

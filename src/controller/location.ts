@@ -25,6 +25,10 @@ export class LocationTable {
   #segmentOfPort = new Map<number, number>();
   readonly #learned = new Map<LocationKey, number>();
   #ignored = 0;
+  /** The first port of each segment that is no virtual machine's. */
+  #firstPort = new Map<number, number>();
+  /** Takes an address that nobody has seen to be behind the segment's first port. */
+  assumesUnknown = false;
 
   /** How many learned addresses found no room. */
   get ignored(): number {
@@ -51,6 +55,8 @@ export class LocationTable {
     ]);
     const before = new Map([...keys].map((key) => [key, this.#portOf(key)]));
     this.#configured = configured;
+    const open = host.ports.filter((port) => !port.isVmPort).reverse();
+    this.#firstPort = new Map(open.map((port) => [port.segment.id, port.portId]));
     this.#segmentOfPort = new Map(host.ports.map((port) => [port.portId, port.segment.id]));
     return [...keys].filter((key) => before.get(key) !== this.#portOf(key));
   }
@@ -82,9 +88,11 @@ export class LocationTable {
   }
 
   #portOf(key: LocationKey): number | undefined {
-    const portId = this.#configured.get(key) ?? this.#learned.get(key);
-    if (portId === undefined) return undefined;
     const segmentId = Number(key.slice(0, key.indexOf("|")));
+    const portId = this.#configured.get(key) ?? this.#learned.get(key);
+    if (portId === undefined) {
+      return this.assumesUnknown ? this.#firstPort.get(segmentId) : undefined;
+    }
     return this.#segmentOfPort.get(portId) === segmentId ? portId : undefined;
   }
 }
