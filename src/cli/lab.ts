@@ -1,6 +1,7 @@
 /** `flowlift lab`: up, status, down; `run` is the supervisor that `up` leaves behind. */
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { APPLIANCE_MODULES } from "../appliance/modules.ts";
 import { endLab, removeDeadLabs } from "../lab/clean-up.ts";
 import type { LabDescription } from "../lab/description.ts";
 import { READY_WORD, startDetached } from "../lab/detached.ts";
@@ -53,7 +54,7 @@ function print(text: string): void {
 
 async function up(flags: ParsedFlags): Promise<number> {
   const file = resolve(flags.values["file"] ?? defaultLabFile());
-  const definition = readLabFile(file); // Bad files are refused here, with their line.
+  const definition = readLabFile(file, APPLIANCE_MODULES); // Bad files are refused here, with their line.
   const name = checkLabName(flags.values["name"] ?? definition.name);
   const runDirectory = runDirectoryOf(flags);
   assertLabAbsent(layoutLab(runDirectory, name), name);

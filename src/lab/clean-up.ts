@@ -4,8 +4,8 @@
  * Effect: ends processes, removes namespaces and files. Processes are found by their record (pid and
  * start time) or because they live in a namespace of the lab; never by name.
  */
-import { rmdirSync, rmSync } from "node:fs";
-import { basename, dirname } from "node:path";
+import { existsSync, readdirSync, rmdirSync, rmSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import type { Log } from "../lib/base/log.ts";
 import { CONNTRACK_MAX_FILE, restoreConntrackLimit } from "./conntrack-limit.ts";
 import type { LabState } from "./description.ts";
@@ -65,9 +65,21 @@ async function killLeftovers(state: LabState): Promise<void> {
   }
 }
 
+/** A draft is a lab that was killed before it had its name: `NAME.PID`. */
+function removeDeadDrafts(runDirectory: string): void {
+  const { labsDirectory } = layoutLab(runDirectory, "any");
+  const entries = existsSync(labsDirectory) ? readdirSync(labsDirectory) : [];
+  for (const entry of entries) {
+    const pid = /\.(\d+)$/.exec(entry)?.[1];
+    if (pid === undefined || recordProcess(Number(pid)) !== undefined) continue;
+    rmSync(join(labsDirectory, entry), { recursive: true, force: true });
+  }
+}
+
 /** Removes every lab whose supervisor is gone; returns their names. */
 export async function removeDeadLabs(runDirectory: string, log: Log): Promise<string[]> {
   const removed: string[] = [];
+  removeDeadDrafts(runDirectory);
   for (const name of listLabs(runDirectory)) {
     const layout = layoutLab(runDirectory, name);
     const state = readLabState(layout);

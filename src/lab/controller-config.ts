@@ -54,10 +54,11 @@ function planTenant(tenant: LabTenant, plan: LabPlan): Readonly<Record<string, u
       prefix: prefixes,
       transit,
     })),
-    "external-pool": tenant.externalPools.map(({ name, prefix, segment }) => ({
+    "external-pool": tenant.externalPools.map(({ name, prefix, segment, ports }) => ({
       name,
       prefix,
       segment,
+      ...(ports === undefined ? {} : { "lower-port": ports.lower, "upper-port": ports.upper }),
     })),
     "virtual-machine": appliances.map(planVirtualMachine),
   };

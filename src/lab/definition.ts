@@ -20,6 +20,8 @@ export interface LabExternalPool {
   readonly name: string;
   readonly prefix: string;
   readonly segment: string;
+  /** Both ends belong to the range. Absent: every port. */
+  readonly ports?: { readonly lower: number; readonly upper: number };
 }
 
 export interface LabInterface {
@@ -48,8 +50,8 @@ export interface LabHost {
   /** `address/length`. */
   readonly addresses: readonly string[];
   readonly mac: string | undefined;
-  /** Prefixes of which every address is the host's own. */
-  readonly localPrefixes: readonly string[];
+  /** Prefixes of which every address is the host's own. Default: none. */
+  readonly localPrefixes?: readonly string[];
   readonly routes: readonly LabRoute[];
 }
 
@@ -96,6 +98,7 @@ function parseTenant(tenant: Data): LabTenant {
       name: needText(pool, "name"),
       prefix: needText(pool, "prefix"),
       segment: needText(pool, "segment"),
+      ports: { lower: count(pool, "lower-port", 1), upper: count(pool, "upper-port", 65_535) },
     })),
     appliances: list(tenant, "appliance").map(parseAppliance),
     hosts: list(tenant, "host").map((host) => ({
@@ -160,6 +163,6 @@ function needText(owner: Data, name: string): string {
   return value;
 }
 
-function count(owner: Data, name: string): number {
-  return Number(owner[name] ?? 0);
+function count(owner: Data, name: string, otherwise = 0): number {
+  return Number(owner[name] ?? otherwise);
 }

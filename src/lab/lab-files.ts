@@ -12,6 +12,7 @@ import type { LabAppliance, LabDefinition } from "./definition.ts";
 import { type LabLayout, layoutVm } from "./layout.ts";
 import type { LabPlan, PlannedMachine } from "./plan.ts";
 import {
+  AGENT_CLIENTS_GID,
   AGENT_UID,
   BRIDGE_UID,
   CONTROLLER_UID,
@@ -40,7 +41,7 @@ export function makeDirectories(layout: LabLayout, plan: LabPlan): void {
     { path: layout.appDirectory, uid: 0, gid: 0, mode: 0o755 },
     { path: layout.vmMountPoint, uid: 0, gid: 0, mode: 0o755 },
     { path: layout.bpfDirectory, uid: AGENT_UID, gid, mode: 0o700 },
-    { path: layout.agentDirectory, uid: AGENT_UID, gid, mode: 0o750 },
+    { path: layout.agentDirectory, uid: AGENT_UID, gid: AGENT_CLIENTS_GID, mode: 0o750 },
     { path: layout.bridgeDirectory, uid: BRIDGE_UID, gid, mode: 0o700 },
     { path: layout.controllerDirectory, uid: CONTROLLER_UID, gid, mode: 0o700 },
     { path: join(layout.controllerDirectory, "state"), uid: CONTROLLER_UID, gid, mode: 0o700 },

@@ -11,12 +11,16 @@ export const DATA_UID = 64_002;
 export const BRIDGE_UID = 64_003;
 export const CONTROLLER_UID = 64_004;
 export const AGENT_UID = 64_005;
+/** May pass to the agent's socket: the controller. The bridge, on the same host, may not. */
+export const AGENT_CLIENTS_GID = 64_006;
 /** Programs on client and server machines: nobody. */
 export const NOBODY_UID = 65_534;
 
 export interface Privileges {
   readonly uid: number;
   readonly gid: number;
+  /** Supplementary groups. Default: none. */
+  readonly groups?: readonly number[];
   /** Lower case without "cap_"; "all" leaves root's capabilities as they are. */
   readonly capabilities: readonly string[] | "all";
   /**
@@ -45,7 +49,7 @@ export const PRIVILEGES: Readonly<Record<ProcessKind, Privileges>> = {
   "appliance-data": flowlift(DATA_UID, "net_admin", "net_raw"),
   "appliance-helper": { uid: 0, gid: 0, capabilities: "all" },
   bridge: flowlift(BRIDGE_UID),
-  controller: flowlift(CONTROLLER_UID),
+  controller: { ...flowlift(CONTROLLER_UID), groups: [AGENT_CLIENTS_GID] },
   agent: flowlift(AGENT_UID, "bpf", "net_admin"),
 };
 
@@ -60,8 +64,10 @@ export const NOBODY: Privileges = {
 export const ROOT: Privileges = { uid: 0, gid: 0, capabilities: "all" };
 
 /** Returns the words in front of a program that give it exactly these privileges. */
-export function formatSetpriv({ uid, gid, capabilities, bounded }: Privileges): string[] {
-  const words = ["setpriv", "--reuid", String(uid), "--regid", String(gid), "--clear-groups"];
+export function formatSetpriv(privileges: Privileges): string[] {
+  const { uid, gid, groups, capabilities, bounded } = privileges;
+  const others = groups === undefined ? ["--clear-groups"] : ["--groups", groups.join(",")];
+  const words = ["setpriv", "--reuid", String(uid), "--regid", String(gid), ...others];
   if (capabilities !== "all") {
     const only = (names: readonly string[]): string =>
       ["-all", ...names.map((name) => `+${name}`)].join(",");

@@ -3,7 +3,7 @@
  *
  * Effect: see lab.ts.
  */
-import { realpathSync } from "node:fs";
+import { existsSync, realpathSync } from "node:fs";
 import { join } from "node:path";
 import { FlowliftError } from "../lib/base/errors.ts";
 import { createLog, type Log } from "../lib/base/log.ts";
@@ -23,7 +23,7 @@ import {
 } from "./lab-files.ts";
 import { writeLabKeys } from "./lab-keys.ts";
 import { LabProcesses } from "./lab-processes.ts";
-import { claimLab, readBootId, writeLabState } from "./lab-state.ts";
+import { assertLabAbsent, claimLab, readBootId, writeLabState } from "./lab-state.ts";
 import { type LabLayout, layoutLab, layoutVm, RUN_DIRECTORY_DEFAULT } from "./layout.ts";
 import { type ListeningSocket, openListeningSocket } from "./listening-socket.ts";
 import {
@@ -33,7 +33,7 @@ import {
   holdLabSpace,
   holdVmSpace,
 } from "./mount-space.ts";
-import { createNamespaces, isNetnsDirectoryMounted } from "./namespaces.ts";
+import { createNamespaces, isNetnsDirectoryMounted, netnsPath } from "./namespaces.ts";
 import { type LabPlan, listNamespaces, planLab } from "./plan.ts";
 import { PRIVILEGES, type ProcessKind } from "./privileges.ts";
 import { formatNodeWords, type PlannedProcess, planProcesses } from "./process-plan.ts";
@@ -83,6 +83,7 @@ export async function startLab(
   const plan = planLab(definition, name);
   const layout = layoutLab(runDirectory, name);
   const builder = new LabBuilder(definition, plan, layout, options, log);
+  assertLabAbsent(layout, name);
   builder.claim();
   try {
     return await builder.build();
@@ -120,7 +121,13 @@ class LabBuilder {
     this.#log = log;
   }
 
+  /** Undoing a start removes namespaces by name, so none of them may be somebody else's. */
   claim(): void {
+    const taken = listNamespaces(this.#plan).find((name) => existsSync(netnsPath(name)));
+    if (taken !== undefined) {
+      const text = `The namespace "${taken}" exists already; give the lab another name`;
+      throw new FlowliftError("LAB_FAILED", text);
+    }
     claimLab(this.#layout, this.#readState());
   }
 

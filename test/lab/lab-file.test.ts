@@ -22,7 +22,7 @@ function refuse(before: string, after: string) {
   return parsed.error;
 }
 
-test("every example is a valid lab with two appliances that have a configuration", () => {
+test("every example is a valid lab", () => {
   const files = readdirSync(EXAMPLES).filter((name) => /^lab-.*\.yaml$/.test(name));
   expect(files).toContain("lab-all.yaml");
   for (const file of files) {

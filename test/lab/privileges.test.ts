@@ -32,6 +32,13 @@ test("a host's programs hold nothing; ping's file capability stays in the boundi
   expect(words).toContain("--bounding-set=-all,+net_raw");
 });
 
+test("only the controller belongs to the group that reaches the agent's socket", () => {
+  const members = Object.entries(PRIVILEGES).filter(([, { groups }]) => groups !== undefined);
+  expect(members.map(([kind]) => kind)).toEqual(["controller"]);
+  expect(formatSetpriv(PRIVILEGES.controller)).toContain("64006");
+  expect(formatSetpriv(PRIVILEGES.controller)).not.toContain("--clear-groups");
+});
+
 test("root keeps its capabilities", () => {
   expect(formatSetpriv(ROOT).some((word) => word.includes("caps"))).toBe(false);
 });

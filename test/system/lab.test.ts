@@ -1,4 +1,5 @@
 /** Labs as a user starts, sees and stops them; real namespaces, real processes. */
+import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
@@ -7,7 +8,9 @@ import type { LabDescription } from "../../src/lab/description.ts";
 import { defaultLabFile, readLabFile } from "../../src/lab/lab-file.ts";
 import { startLab } from "../../src/lab/start-lab.ts";
 import { SILENT_LOG } from "../../src/lib/base/log.ts";
+import { findProjectRoot } from "../../src/lib/base/project-root.ts";
 import { LabCli } from "../support/lab-cli.ts";
+import { LAB_DIST_DIRECTORY } from "../support/lab-dist.ts";
 
 let cli: LabCli;
 beforeEach(() => {
@@ -101,6 +104,11 @@ test("packets pass the appliances of both tenants at the same time", async () =>
 test.each([
   ["a name", (text: string) => text.replace("name: client1\n", "nmae: client1\n"), "nmae"],
   ["YAML itself", (text: string) => text.replace("tenant:\n", "tenant: [\n"), ":7:"],
+  [
+    "an appliance's configuration",
+    (text: string) => text.replace("weight: 2", "weight: 0"),
+    "weight",
+  ],
 ])(
   "a mistake in %s is refused with file and line before anything is made",
   (_what, change, word) => {
@@ -127,6 +135,40 @@ test("a port in use is named, and what was made before is removed", async () => 
   expect(outcome.stderr).toContain(`Cannot listen on 127.0.0.1 port ${port}`);
   expect(outcome.stderr).not.toContain("    at ");
   expect(cli.listLeftovers()).toEqual([]);
+});
+
+test("the project may lie where only root can go", () => {
+  const hidden = join(cli.folder, "hidden");
+  const project = join(hidden, "project");
+  const name = ["--name", cli.name, "--run-directory", cli.runDirectory];
+  const up = ["up", ...name, "--dist-directory", LAB_DIST_DIRECTORY, "--processes", "agent,bridge"];
+  const lab = (...args: string[]) =>
+    [process.execPath, join(project, LAB_DIST_DIRECTORY, "cli", "main.js"), "lab", ...args].join(
+      " ",
+    );
+  const script = [
+    "set -e",
+    `mkdir -m 0700 ${hidden}`,
+    `mkdir ${project}`,
+    `mount -n --bind ${findProjectRoot()} ${project}`,
+    lab(...up),
+    lab("down", ...name),
+  ].join("\n");
+  const { status, stderr } = spawnSync("unshare", ["--mount", "sh", "-c", script], {
+    encoding: "utf8",
+  });
+  expect({ status, stderr }).toMatchObject({ status: 0 });
+  expect(cli.listLeftovers()).toEqual([]);
+});
+
+test("a namespace of somebody else is neither used nor removed", () => {
+  const taken = `fl-${cli.name}-red-gw`;
+  spawnSync("ip", ["netns", "add", taken]);
+  const outcome = cli.run("up", "--name", cli.name);
+  const left = cli.listLeftovers();
+  spawnSync("ip", ["netns", "del", taken]);
+  expect(outcome).toMatchObject({ code: 1, stderr: expect.stringContaining(`"${taken}" exists`) });
+  expect(left).toEqual([taken]);
 });
 
 test.each([
@@ -167,7 +209,11 @@ test("an appliance sees no files but its own; a host's program is nobody", async
     name: cli.name,
     runDirectory: cli.runDirectory,
     log: SILENT_LOG,
-    programWordsOf: ({ vm }) => {
+    programWordsOf: ({ vm, kind }) => {
+      if (kind === "bridge" || kind === "controller") {
+        const agent = `${cli.runDirectory}/labs/${cli.name}/agent`;
+        return ["sh", "-c", `cat ${agent}/settings.json >&2; echo READY; exec sleep 600`];
+      }
       const list = `find ${cli.runDirectory}/labs -mindepth 2 -maxdepth 3 >&2; hostname >&2;`;
       return ["sh", "-c", `${vm === undefined ? "" : list} echo READY; exec sleep 600`];
     },
@@ -179,6 +225,11 @@ test("an appliance sees no files but its own; a host's program is nobody", async
     }
     const own = join(cli.runDirectory, "labs", cli.name, "vms");
     expect(new Set(seen)).toEqual(new Set([own, join(own, "red-gw"), "red-gw"]));
+
+    const readLog = (name: string) =>
+      readFileSync(join(lab.description.logDirectory, `${name}.log`), "utf8");
+    expect(readLog("bridge")).toContain("Permission denied");
+    expect(readLog("controller")).toContain("agent.sock");
 
     const outcome = await lab.run("blue/client1", ["cat", "/proc/self/status"]);
     expect(outcome).toMatchObject({ code: 0, stderr: "" });
