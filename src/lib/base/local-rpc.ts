@@ -132,7 +132,8 @@ export class LocalRpcPeer {
   }
 
   async #answer(id: number, method: string, params: unknown): Promise<void> {
-    const handler = this.#handlers[method];
+    // Own members only: "constructor" is no method of ours.
+    const handler = Object.hasOwn(this.#handlers, method) ? this.#handlers[method] : undefined;
     try {
       if (handler === undefined) {
         throw new FlowliftError("LOCAL_RPC_FAILED", `The peer has no method "${method}"`);
