@@ -3,12 +3,12 @@
  *
  * Effect: a lab, NETCONF sessions, traffic. `plain` below always means blue's bare router.
  */
-import { readFileSync } from "node:fs";
 import type { LabDefinition } from "../../lab/definition.ts";
 import type { Lab } from "../../lab/lab.ts";
 import { defaultLabFile, readLabFile } from "../../lab/lab-file.ts";
 import { startLab } from "../../lab/start-lab.ts";
 import { FlowliftError } from "../../lib/base/errors.ts";
+import { type Metrics, readMetrics } from "../demo/metrics.ts";
 import { NetconfClient } from "../netconf-client.ts";
 import type { GeneratorOptions } from "./generator-options.ts";
 import { type GeneratorMode, type RunningGenerator, startGenerator } from "./run-generator.ts";
@@ -65,21 +65,8 @@ export class BenchRig {
     await this.netconf.commit();
   }
 
-  /** Reads the controller's metrics: name with labels → value. */
-  async readMetrics(): Promise<ReadonlyMap<string, number>> {
-    const controller = this.lab.description.controller;
-    if (controller === undefined)
-      throw new FlowliftError("LAB_FAILED", "The lab has no controller");
-    const token = readFileSync(controller.tokenFile, "utf8").trim();
-    const answer = await fetch(`${controller.adminUrl}/metrics`, {
-      headers: { authorization: `Bearer ${token}` },
-    });
-    const metrics = new Map<string, number>();
-    for (const line of (await answer.text()).split("\n")) {
-      const match = /^([a-zA-Z_:][^ ]*) ([^ ]+)$/.exec(line);
-      if (match !== null) metrics.set(match[1] ?? "", Number(match[2]));
-    }
-    return metrics;
+  readMetrics(): Promise<Metrics> {
+    return readMetrics(this.lab);
   }
 
   /** Datagrams that reached UDP on a host since its namespace exists, read or thrown away there. */

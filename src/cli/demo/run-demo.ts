@@ -1,0 +1,166 @@
+/**
+ * The demo: the main job on real traffic, claim by claim.
+ *
+ * Effect: a lab of its own, its traffic and its commits; all of it is gone afterwards.
+ */
+
+import type { Lab } from "../../lab/lab.ts";
+import { defaultLabFile, readLabFile } from "../../lab/lab-file.ts";
+import { startLab } from "../../lab/start-lab.ts";
+import { percentileOf } from "../../lib/base/statistics.ts";
+import { type DemoContext, type DemoTenant, forEachTenant, openTenant } from "./context.ts";
+import { runEverydayTraffic, TenantServers } from "./everyday-traffic.ts";
+import { holdConnections, transferBulk } from "./held-connections.ts";
+import { runIsolation } from "./isolation.ts";
+import { addProbes } from "./isolation-lab.ts";
+import type { Balance } from "./ledger.ts";
+import { readMetrics } from "./metrics.ts";
+import { type DemoReport, judgeReport, type TenantReport } from "./report.ts";
+import { type Revocation, revokeFlows } from "./revocation.ts";
+import type { Screen } from "./screen.ts";
+import {
+  type KnockResult,
+  knockFromOutside,
+  measureShares,
+  measureSourceHash,
+} from "./services.ts";
+import { readTimeToActive } from "./time-to-active.ts";
+
+const TENANTS = ["red", "blue"];
+const LAB_NAME = "demo";
+
+/** Runs every phase and returns the judged report. */
+export async function runDemo(screen: Screen): Promise<DemoReport> {
+  const started = performance.now();
+  screen.step("building two tenants with equal addresses, each with its own appliance");
+  const definition = addProbes(readLabFile(defaultLabFile()));
+  const lab = await startLab(definition, {
+    name: LAB_NAME,
+    announce: (line) => screen.step(line),
+  });
+  const stop = stopOnSignal(lab);
+  try {
+    return await runClaims(lab, screen, started);
+  } finally {
+    await screen.stopFollowing();
+    await lab.stop();
+    stop();
+  }
+}
+
+/** A person who presses Ctrl-C gets the machine back as it was. */
+function stopOnSignal(lab: Lab): () => void {
+  const end = (): void => {
+    process.stderr.write("flowlift: stopping the demo and cleaning up\n");
+    void lab.stop().finally(() => process.exit(1));
+  };
+  process.once("SIGINT", end);
+  process.once("SIGTERM", end);
+  return () => {
+    process.off("SIGINT", end);
+    process.off("SIGTERM", end);
+  };
+}
+
+async function runClaims(lab: Lab, screen: Screen, started: number): Promise<DemoReport> {
+  const tenants = await Promise.all(TENANTS.map((name) => openTenant(lab, name)));
+  const problems: string[] = [];
+  const context: DemoContext = { lab, tenants, problems, announce: (line) => screen.step(line) };
+  screen.follow(tenants);
+  const isolation = await runIsolation(lab, context.announce);
+  const servers = await forEachTenant(context, (tenant) => TenantServers.start(context, tenant));
+  screen.step("everyday traffic: web, DNS, UDP and ping, over IPv4 and IPv6, in both tenants");
+  await forEachTenant(context, (tenant) => runEverydayTraffic(context, tenant));
+  screen.step("200 connections a tenant, held through offload, withdrawal and offload again");
+  await forEachTenant(context, (tenant) => holdConnections(context, tenant));
+  screen.step("one gigabyte a tenant over one connection, compared by SHA-256");
+  await forEachTenant(context, (tenant) => transferBulk(context, tenant));
+  screen.step("3,000 connections to the VIP with weights 1:2:3, then 256 sources by source hash");
+  const shares = await forEachTenant(context, (tenant) => measureShares(context, tenant));
+  const hashes = await forEachTenant(context, (tenant) => measureSourceHash(context, tenant));
+  screen.step("knocking from outside at hosts inside");
+  const knocks = await forEachTenant(context, (tenant) => knockFromOutside(context, tenant));
+  screen.step("a commit forbids twenty running flows, half of them on the fast path");
+  const revocations: Revocation[] = [];
+  for (const tenant of tenants) revocations.push(await revokeFlows(context, tenant));
+  await Promise.all(servers.map((one) => one.stop()));
+  screen.step("counting: what endpoints sent and got against what the path took and gave");
+  const balances = await Promise.all(tenants.map(({ ledger }) => ledger.balance()));
+  const report = judgeReport({
+    durationSec: (performance.now() - started) / 1000,
+    tenants: await reportTenants(context, balances),
+    lb: { perRealServer: pickShares(context, shares), sourceHashP: Math.min(...hashes) },
+    firewall: sumKnocks(knocks),
+    isolation: {
+      crossTenantRequests: isolation.crossTenantRequests,
+      refused: isolation.refused,
+      applied: isolation.applied,
+      controlsGranted: isolation.controlsGranted,
+    },
+    revocation: reportRevocation(revocations),
+    offload: await readTimeToActive(context),
+  });
+  for (const { netconf, ledger } of tenants) {
+    netconf.close();
+    ledger.detach();
+  }
+  const failedClaims = [...report.failedClaims, ...problems];
+  return { ...report, ok: failedClaims.length === 0, failedClaims };
+}
+
+async function reportTenants(
+  context: DemoContext,
+  balances: readonly Balance[],
+): Promise<TenantReport[]> {
+  const metrics = await readMetrics(context.lab);
+  return context.tenants.map((tenant, index) => {
+    const balance = balances[index];
+    return {
+      name: tenant.name,
+      connections: tenant.connections,
+      failedConnections: tenant.failedConnections,
+      flowsOffloaded: countActivated(metrics, tenant),
+      packetsThroughVm: balance?.throughVm.packets ?? null,
+      packetsThroughFastPath: balance?.throughFastPath.packets ?? null,
+      counterErrorPackets: balance?.errorPackets ?? null,
+      counterErrorBytes: balance?.errorBytes ?? null,
+    };
+  });
+}
+
+function countActivated(metrics: ReadonlyMap<string, number>, tenant: DemoTenant): number {
+  let count = 0;
+  for (const [key, value] of metrics) {
+    const isActivation =
+      key.startsWith("flowlift_flow_events_total{") && key.includes('"activated"');
+    if (isActivation && key.includes(`tenant="${tenant.name}"`)) count += value;
+  }
+  return count;
+}
+
+/** Reports the first tenant's shares; another tenant's that differ by more than rounding are a problem. */
+function pickShares(context: DemoContext, shares: readonly number[][]): number[] | null {
+  const [first, ...others] = shares;
+  for (const other of others) {
+    const apart = other.some((count, index) => Math.abs(count - (first?.[index] ?? 0)) > 2);
+    if (apart) context.problems.push(`lb: real servers of another tenant got ${other.join(", ")}`);
+  }
+  return first ?? null;
+}
+
+function sumKnocks(knocks: readonly KnockResult[]): KnockResult {
+  return {
+    blockedAttempts: knocks.reduce((sum, knock) => sum + knock.blockedAttempts, 0),
+    leaked: knocks.reduce((sum, knock) => sum + knock.leaked, 0),
+  };
+}
+
+function reportRevocation(revocations: readonly Revocation[]): DemoReport["revocation"] {
+  const times = revocations.flatMap(({ lastPacketMs }) => lastPacketMs);
+  return {
+    commitToLastPacketMsP50: percentileOf(times, 0.5) ?? null,
+    commitToLastPacketMsP99: percentileOf(times, 0.99) ?? null,
+    commitToLastPacketMsMax: percentileOf(times, 1) ?? null,
+    late: revocations.reduce((sum, { late }) => sum + late, 0),
+  };
+}
