@@ -31,6 +31,8 @@ export interface LabTenantSegment {
 export interface LabTenantExternalPool {
   readonly name: string;
   readonly prefix: string;
+  readonly "lower-port"?: number;
+  readonly "upper-port"?: number;
   readonly segment: string;
 }
 
