@@ -53,19 +53,24 @@ struct flow_packet {
 	__sum16 ipv4_check;
 };
 
-enum flow_verdict {
-	/* Not sent to a VM: not ours to count. */
-	FLOW_NOT_OURS,
-	FLOW_TO_VM,
-	FLOW_FORWARD,
-};
-
-struct flow_decision {
-	void *context;
-	struct flow_action *action;
+/* Working memory. Without CAP_PERFMON the verifier puts a speculation barrier after each first write to the
+ * stack; memory of a map is free of that. Programs run with bottom halves disabled, so one for each CPU is
+ * enough. */
+struct flow_scratch {
+	struct flow_frame frame;
+	struct flow_packet packet;
+	struct flow_vnic_key vnic;
+	__u32 index;
 	__u32 egress_ifindex;
 	__u32 egress_flags;
 };
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct flow_scratch);
+} flow_scratches SEC(".maps");
 
 static __always_inline void flow_read_tcp(const struct tcphdr *tcp, struct flow_packet *packet)
 {
@@ -238,55 +243,87 @@ static __always_inline void flow_count_slot(const struct flow_packet *packet, in
 	}
 }
 
-/* Finds out whether a frame is for a VM, and reads it. Returns 0 when it is not ours. */
-static __always_inline int flow_read(void *context, void *data, void *data_end,
-				     const struct flow_frame *frame, struct flow_packet *packet)
+/* Finds out whether a frame is for a VM. Returns 0 when it is not ours. */
+static __always_inline int flow_is_ours(const struct ethhdr *ethernet, struct flow_scratch *scratch)
 {
-	struct ethhdr *ethernet = data;
-	struct flow_vnic_key vnic = {};
 	struct flow_ingress *ingress;
 	__u32 *slot;
 
-	ingress = bpf_map_lookup_elem(&flow_ingresses, &frame->ifindex);
+	ingress = bpf_map_lookup_elem(&flow_ingresses, &scratch->frame.ifindex);
 	if (!ingress || (ingress->flags & FLOW_PORT_IS_VM))
 		return 0;
+	scratch->vnic.segment = ingress->segment;
+	__builtin_memcpy(scratch->vnic.mac, ethernet->h_dest, 6);
+	slot = bpf_map_lookup_elem(&flow_vnics, &scratch->vnic);
+	if (!slot)
+		return 0;
+	scratch->packet.slot = *slot;
+	return 1;
+}
+
+/* Reads the frame. Returns 0 when it is not ours. */
+static __always_inline int flow_read(void *context, void *data, void *data_end,
+				     struct flow_scratch *scratch)
+{
+	struct flow_packet *packet = &scratch->packet;
+	struct ethhdr *ethernet = data;
+
 	if ((void *)(ethernet + 1) > data_end)
 		return 0;
 	if (ethernet->h_proto != bpf_htons(ETH_P_IP) && ethernet->h_proto != bpf_htons(ETH_P_IPV6))
 		return 0;
-	vnic.segment = ingress->segment;
-	__builtin_memcpy(vnic.mac, ethernet->h_dest, 6);
-	slot = bpf_map_lookup_elem(&flow_vnics, &vnic);
-	if (!slot)
+	if (!flow_is_ours(ethernet, scratch))
 		return 0;
-	packet->slot = *slot;
-	packet->key.segment = vnic.segment;
-	__builtin_memcpy(packet->key.destination_mac, vnic.mac, 6);
-	packet->l3_bytes = frame->frame_bytes - ETH_HLEN;
+	__builtin_memset(&packet->key, 0, sizeof(packet->key));
+	packet->key.segment = scratch->vnic.segment;
+	__builtin_memcpy(packet->key.destination_mac, scratch->vnic.mac, 6);
+	packet->l3_bytes = scratch->frame.frame_bytes - ETH_HLEN;
+	packet->l3_header_bytes = 0;
+	packet->l4_header_bytes = 0;
+	packet->has_key = 0;
+	packet->may_go_fast = 0;
 	if (ethernet->h_proto == bpf_htons(ETH_P_IP))
-		flow_read_ipv4(context, data, data_end, frame, packet);
+		flow_read_ipv4(context, data, data_end, &scratch->frame, packet);
 	else
-		flow_read_ipv6(data, data_end, frame, packet);
+		flow_read_ipv6(data, data_end, &scratch->frame, packet);
 	/* A header that reaches beyond the packet has no ports to trust. */
 	if (packet->l3_bytes < packet->l3_header_bytes + packet->l4_header_bytes)
 		packet->has_key = 0;
-	flow_count_wire(frame, packet);
-	if (frame->has_vlan) {
+	flow_count_wire(&scratch->frame, packet);
+	if (scratch->frame.has_vlan)
 		packet->has_key = 0;
-		packet->may_go_fast = 0;
-	}
 	return 1;
 }
 
-/* Decides about a packet that was read and counts it. FLOW_FORWARD fills `decision`. */
-static __always_inline enum flow_verdict flow_decide(const struct flow_packet *packet,
-						     struct flow_decision *decision)
+/* Returns why a packet of an active flow may not be forwarded now, or 0. */
+static __always_inline int flow_is_held_back(void *context, struct flow_scratch *scratch,
+					     const struct flow_action *action, __u64 now)
 {
-	struct flow_counters *totals;
 	struct flow_egress *egress;
-	struct flow_action *action;
 	struct flow_slot *slot;
-	__u32 *index, *state;
+
+	if (!scratch->packet.may_go_fast || scratch->packet.largest_bytes > action->mtu_bytes)
+		return 1;
+	slot = bpf_map_lookup_elem(&flow_slots, &action->slot);
+	if (!slot || slot->generation != action->generation || now >= slot->deadline_ns)
+		return 1;
+	egress = bpf_map_lookup_elem(&flow_egresses, &action->egress_port);
+	if (!egress)
+		return 1;
+	scratch->egress_ifindex = egress->ifindex;
+	scratch->egress_flags = egress->flags;
+	if (scratch->egress_ifindex == 0)
+		return 1;
+	return scratch->packet.largest_bytes > FLOW_EGRESS_MTU(context, scratch->egress_ifindex);
+}
+
+/* Decides about a packet that was read, and counts it. Returns what to do with it, NULL: leave it to the VM. */
+static __always_inline struct flow_action *flow_decide(void *context, struct flow_scratch *scratch)
+{
+	struct flow_packet *packet = &scratch->packet;
+	struct flow_counters *totals;
+	struct flow_action *action;
+	__u32 *index, *state, state_now;
 	__u64 now;
 
 	if (!packet->has_key)
@@ -294,42 +331,33 @@ static __always_inline enum flow_verdict flow_decide(const struct flow_packet *p
 	index = bpf_map_lookup_elem(&flow_keys, &packet->key);
 	if (!index)
 		goto untracked;
-	__u32 at = *index;
-	state = bpf_map_lookup_elem(&flow_states, &at);
-	action = bpf_map_lookup_elem(&flow_actions, &at);
-	totals = bpf_map_lookup_elem(&flow_totals, &at);
-	if (!state || !action || !totals)
+	scratch->index = *index;
+	state = bpf_map_lookup_elem(&flow_states, &scratch->index);
+	if (!state)
 		goto untracked;
-	__u32 state_now = *(volatile __u32 *)state;
+	state_now = *(volatile __u32 *)state;
 	if (state_now != FLOW_ACTIVE && state_now != FLOW_PAUSED)
 		goto untracked;
-	if (!flow_same_key(&action->match, &packet->key))
+	action = bpf_map_lookup_elem(&flow_actions, &scratch->index);
+	if (!action || !flow_same_key(&action->match, &packet->key))
+		goto untracked;
+	totals = bpf_map_lookup_elem(&flow_totals, &scratch->index);
+	if (!totals)
 		goto untracked;
 	now = bpf_ktime_get_coarse_ns();
 	totals->last_used_ns = now;
-	slot = bpf_map_lookup_elem(&flow_slots, &action->slot);
-	egress = bpf_map_lookup_elem(&flow_egresses, &action->egress_port);
-	if (!slot || !egress || state_now != FLOW_ACTIVE || !packet->may_go_fast)
-		goto passed;
-	if (slot->generation != action->generation || now >= slot->deadline_ns)
-		goto passed;
-	if (packet->largest_bytes > action->mtu_bytes || egress->ifindex == 0)
-		goto passed;
-	if (packet->largest_bytes > FLOW_EGRESS_MTU(decision->context, egress->ifindex))
-		goto passed;
-	decision->action = action;
-	decision->egress_ifindex = egress->ifindex;
-	decision->egress_flags = egress->flags;
+	if (state_now != FLOW_ACTIVE || flow_is_held_back(context, scratch, action, now)) {
+		totals->passed_packets += packet->wire_packets;
+		totals->passed_bytes += packet->wire_bytes;
+		goto untracked;
+	}
 	totals->fast_packets += packet->wire_packets;
 	totals->fast_bytes += packet->wire_bytes;
 	flow_count_slot(packet, 1);
-	return FLOW_FORWARD;
-passed:
-	totals->passed_packets += packet->wire_packets;
-	totals->passed_bytes += packet->wire_bytes;
+	return action;
 untracked:
 	flow_count_slot(packet, 0);
-	return FLOW_TO_VM;
+	return 0;
 }
 
 /* Returns the header checksum after the TTL went down by one and the addresses changed (RFC 1624). */

@@ -108,34 +108,37 @@ static __always_inline int tc_rewrite(struct __sk_buff *skb, const struct flow_p
 SEC("tc")
 int flowlift_flow(struct __sk_buff *skb)
 {
-	struct flow_decision decision = { .context = skb };
-	struct flow_packet packet = {};
-	struct flow_frame frame = {
-		.ifindex = skb->ifindex,
-		.frame_bytes = skb->len,
-		.gso_bytes = skb->gso_size,
-		.gso_segments = skb->gso_segs,
-		.has_vlan = skb->vlan_present,
-	};
-	__u32 wanted = skb->len < FLOW_HEADER_BYTES ? skb->len : FLOW_HEADER_BYTES;
+	struct flow_scratch *scratch;
+	struct flow_action *action;
+	__u32 zero = 0;
 
 	if ((void *)(long)skb->data + FLOW_HEADER_BYTES > (void *)(long)skb->data_end)
-		bpf_skb_pull_data(skb, wanted);
-	if (!flow_read(skb, (void *)(long)skb->data, (void *)(long)skb->data_end, &frame, &packet))
+		bpf_skb_pull_data(skb, skb->len < FLOW_HEADER_BYTES ? skb->len : FLOW_HEADER_BYTES);
+	scratch = bpf_map_lookup_elem(&flow_scratches, &zero);
+	if (!scratch)
 		return TC_ACT_UNSPEC;
-	if (flow_decide(&packet, &decision) != FLOW_FORWARD || !decision.action)
+	scratch->frame.ifindex = skb->ifindex;
+	scratch->frame.frame_bytes = skb->len;
+	scratch->frame.gso_bytes = skb->gso_size;
+	scratch->frame.gso_segments = skb->gso_segs;
+	scratch->frame.has_vlan = skb->vlan_present;
+	if (!flow_read(skb, (void *)(long)skb->data, (void *)(long)skb->data_end, scratch))
 		return TC_ACT_UNSPEC;
-	if (tc_rewrite(skb, &packet, decision.action)) {
-		__u32 reason = FLOW_DROP_REWRITE_FAILED;
-		__u64 *drops = bpf_map_lookup_elem(&flow_drops, &reason);
+	action = flow_decide(skb, scratch);
+	if (!action)
+		return TC_ACT_UNSPEC;
+	if (tc_rewrite(skb, &scratch->packet, action)) {
+		__u64 *drops;
 
+		scratch->index = FLOW_DROP_REWRITE_FAILED;
+		drops = bpf_map_lookup_elem(&flow_drops, &scratch->index);
 		if (drops)
 			*drops += 1;
 		return TC_ACT_SHOT;
 	}
-	if (decision.egress_flags & FLOW_PORT_HAS_PEER)
-		return bpf_redirect_peer(decision.egress_ifindex, 0);
-	return bpf_redirect(decision.egress_ifindex, 0);
+	if (scratch->egress_flags & FLOW_PORT_HAS_PEER)
+		return bpf_redirect_peer(scratch->egress_ifindex, 0);
+	return bpf_redirect(scratch->egress_ifindex, 0);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";
