@@ -10,7 +10,13 @@ import { describeError } from "../lib/base/errors.ts";
 import type { Log } from "../lib/base/log.ts";
 import { err, ok, type Result } from "../lib/base/result.ts";
 import { ConntrackTable } from "../lib/conntrack/table.ts";
-import { RouteTable } from "../lib/netlink/route.ts";
+import type { EventReader } from "../lib/netlink/event-reader.ts";
+import { monitorRoutes, RouteTable } from "../lib/netlink/route.ts";
+import {
+  RTNLGRP_IPV4_IFADDR,
+  RTNLGRP_IPV6_IFADDR,
+  RTNLGRP_LINK,
+} from "../lib/netlink/route-messages.ts";
 import { NftApplyError } from "../lib/nft/errors.ts";
 import { type Nft, openNft } from "../lib/nft/libnftables.ts";
 import type { Ruleset } from "../lib/nft/nodes.ts";
@@ -35,6 +41,9 @@ import { APPLIANCE_TABLE, closedRuleset } from "./ruleset.ts";
 import { type ApplianceSettings, type CommitOutcome, REVOCATION_DEADLINE_MS } from "./settings.ts";
 
 export const PREPARED_MAX = 4;
+/** Changes of links come in swarms; they are looked at together. */
+const INTERFACES_SETTLE_MS = 50;
+const INTERFACE_GROUPS = [RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR];
 
 /** A configuration and what it means. */
 interface Plan {
@@ -59,6 +68,8 @@ export class DataPlane {
   #current: Plan | undefined;
   #last: { readonly transactionId: string; readonly previous: Plan | undefined } | undefined;
   #policyEpoch = 0n;
+  #monitor: EventReader | undefined;
+  #settling: NodeJS.Timeout | undefined;
   #tail: Promise<unknown> = Promise.resolve();
 
   constructor(settings: ApplianceSettings, log: Log) {
@@ -68,6 +79,8 @@ export class DataPlane {
 
   /** Adopts what stands in the kernel, or closes it; then forwards, and follows flows. */
   async start(): Promise<void> {
+    const onEvents = (): void => this.#interfacesChanged();
+    this.#monitor = monitorRoutes({ groups: INTERFACE_GROUPS, onEvents });
     this.#interfaces = await readInterfaces(this.#routes, this.#settings.interfaces);
     await this.#adopt();
     applyTrackingSettings();
@@ -133,6 +146,16 @@ export class DataPlane {
     });
   }
 
+  #interfacesChanged(): void {
+    if (this.#settling !== undefined) return;
+    this.#settling = setTimeout(() => {
+      this.#settling = undefined;
+      this.#refreshInterfaces().catch((error: unknown) =>
+        this.#log.error("Cannot read the interfaces", { reason: describeError(error) }),
+      );
+    }, INTERFACES_SETTLE_MS);
+  }
+
   /** Tells the engine about interfaces that changed. */
   async #refreshInterfaces(): Promise<void> {
     const interfaces = await readInterfaces(this.#routes, this.#settings.interfaces);
@@ -143,6 +166,8 @@ export class DataPlane {
 
   /** Leaves the kernel as it is. */
   async stop(): Promise<void> {
+    clearTimeout(this.#settling);
+    this.#monitor?.close();
     await this.#tail;
     await this.#offload?.stop();
     await this.#nft.close();
@@ -214,15 +239,24 @@ export class DataPlane {
     await this.#table.apply(plan.ruleset);
     this.#current = plan;
     this.#policyEpoch += 1n;
-    applyTimeouts(planTimeouts(plan.config.nat));
-    const { runDirectory, bootId } = this.#settings;
-    rememberConfig(runDirectory, bootId, { config: plan.data, policyEpoch: this.#policyEpoch });
+    this.#afterApply(plan);
     const judge = createJudge(plan.config);
     if (this.#offload !== undefined) {
       return this.#offload.applyPolicy(judge, this.#policyEpoch, REVOCATION_DEADLINE_MS);
     }
     const cutFlows = await cutForbiddenFlows(this.#conntrack, judge, this.#interfaces);
     return { cutFlows, cutOffloadedFlows: 0, late: [] };
+  }
+
+  /** The kernel has the new ruleset: what fails from here on is told, and does not undo the commit. */
+  #afterApply(plan: Plan): void {
+    const { runDirectory, bootId } = this.#settings;
+    try {
+      applyTimeouts(planTimeouts(plan.config.nat));
+      rememberConfig(runDirectory, bootId, { config: plan.data, policyEpoch: this.#policyEpoch });
+    } catch (error) {
+      this.#log.error("Committed, but not completely", { reason: describeError(error) });
+    }
   }
 
   /** Runs `work` after everything that was asked before. */

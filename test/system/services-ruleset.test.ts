@@ -1,6 +1,7 @@
 /** Our transactions in the kernel: equal to hand-written ones, atomic, incremental, safe, fast enough. */
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { PREPARED_MAX } from "../../src/appliance/data-plane.ts";
 import {
   acl,
   aclConfig,
@@ -133,6 +134,34 @@ test("a ruleset that the kernel refuses changes nothing", () => {
   const output = bed.exec("vnf", [process.execPath, "--input-type=module", "-e", script]);
   expect(output.trim().split("\n")).toEqual(["NFT_APPLY_REJECTED", "NFT_APPLY_REJECTED"]);
   expect(bed.exec("vnf", ["nft", "-a", "list", "ruleset"])).toBe(before);
+});
+
+test.each([
+  [PREPARED_MAX - 1, true],
+  [PREPARED_MAX, true],
+  [PREPARED_MAX + 1, false],
+])("of %d prepared transactions the first can still be committed: %s", async (count, possible) => {
+  const ids = Array.from({ length: count }, (_, index) => `bound-${count}-${index}`);
+  for (const transactionId of ids) {
+    expect(await data.peer.call("prepare", { transactionId, config: GOLDEN })).toEqual({
+      ok: true,
+    });
+  }
+  const commit = data.peer.call("commit", { transactionId: ids[0] });
+  if (possible) expect(await commit).toMatchObject({ late: [] });
+  else await expect(commit).rejects.toThrow("nothing was prepared");
+  for (const transactionId of ids) await data.peer.call("abort", { transactionId });
+});
+
+test("abort after commit brings the previous configuration back", async () => {
+  await data.commit(GOLDEN);
+  const before = bed.exec("vnf", ["nft", "list", "ruleset"]);
+  const transactionId = "taken-back";
+  await data.peer.call("prepare", { transactionId, config: {} });
+  await data.peer.call("commit", { transactionId });
+  expect(bed.exec("vnf", ["nft", "list", "ruleset"])).not.toBe(before);
+  await data.peer.call("abort", { transactionId });
+  expect(canonical(bed.exec("vnf", ["nft", "list", "ruleset"]))).toEqual(canonical(before));
 });
 
 const HOSTILE = [

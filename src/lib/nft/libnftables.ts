@@ -9,6 +9,7 @@
 import koffi from "koffi";
 import { assert } from "../base/assert.ts";
 import { FlowliftError } from "../base/errors.ts";
+import { createSerialQueue } from "./serial-queue.ts";
 
 const NFT_CTX_DEFAULT = 0;
 /** NFT_CTX_OUTPUT_JSON */
@@ -65,8 +66,7 @@ export function openNft(): Nft {
   library.setFlags(context, NFT_CTX_OUTPUT_JSON);
   library.bufferOutput(context);
   library.bufferError(context);
-  let tail: Promise<unknown> = Promise.resolve();
-  let waiting = 0;
+  const queue = createSerialQueue(COMMANDS_WAITING_MAX);
   let open = true;
 
   const runNow = async (command: string, dryRun: boolean): Promise<NftOutcome> => {
@@ -84,18 +84,14 @@ export function openNft(): Nft {
   return {
     run(command, options = {}) {
       assert(open, "no command runs in a closed context");
-      assert(waiting < COMMANDS_WAITING_MAX, "commands that wait stay within their bound");
-      waiting++;
-      const outcome = tail.then(() => runNow(command, options.dryRun ?? false));
-      tail = outcome.then(
-        () => waiting--,
-        () => waiting--,
-      );
-      return outcome;
+      const outcome = queue.add(() => runNow(command, options.dryRun ?? false));
+      if (outcome !== undefined) return outcome;
+      const message = `${COMMANDS_WAITING_MAX} nft commands wait already`;
+      return Promise.reject(new FlowliftError("NFT_APPLY_REJECTED", message));
     },
     async close() {
       open = false;
-      await tail;
+      await queue.idle();
       library.ctxFree(context);
     },
   };
