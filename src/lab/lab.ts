@@ -31,6 +31,9 @@ import type { Holder } from "./mount-space.ts";
 import { netnsPath } from "./namespaces.ts";
 import { formatNodeWords } from "./process-plan.ts";
 
+/** Of programs on the lab's hosts; real ones would have processors of their own. */
+export const HOST_NICENESS = 10;
+
 /** What `startLab()` hands over. */
 export interface LabParts {
   readonly layout: LabLayout;
@@ -60,7 +63,7 @@ export class Lab {
    * `privileges` says otherwise; it ends when this process ends.
    */
   exec(machine: string, argv: readonly string[], options: ExecOptions = {}): ChildProcess {
-    return execInside(this.#enterWords(machine), argv, options);
+    return execInside(this.#enterWords(machine), this.#yielding(machine, argv), options);
   }
 
   /** Runs a program on a machine to its end. */
@@ -84,6 +87,14 @@ export class Lab {
     const found = all.find((entry) => `${entry.tenant}/${entry.name}` === machine);
     if (found !== undefined) return found.netns;
     throw new FlowliftError("LAB_FAILED", `The lab has no machine "${machine}"`);
+  }
+
+  /** Hosts stand for machines of their own: their programs give way to the appliances and the host. */
+  #yielding(machine: string, argv: readonly string[]): readonly string[] {
+    const isHost = this.description.hosts.some(
+      ({ tenant, name }) => `${tenant}/${name}` === machine,
+    );
+    return isHost ? ["nice", "-n", `${HOST_NICENESS}`, ...argv] : argv;
   }
 
   #enterWords(machine: string): string[] {

@@ -8,6 +8,7 @@ import type { ConntrackEntry } from "../lib/conntrack/entry.ts";
 import type { JudgeFlow } from "../lib/service/provider.ts";
 import type { EngineCore, Revocation } from "./core.ts";
 import { type FlowRecord, formatTuple, isOutside, keyOf } from "./flow-record.ts";
+import { considerEntry } from "./intake.ts";
 import { schedule } from "./schedule.ts";
 import { withdraw } from "./withdrawal.ts";
 
@@ -72,8 +73,12 @@ export function onPolicyEntries(
   const revocation = core.revocations.get(token);
   if (revocation === undefined) return; // Its deadline is over.
   for (const entry of entries) {
-    if (core.judgeEntry(entry).allowed) continue;
     const record = core.byKey.get(keyOf(entry));
+    if (core.judgeEntry(entry).allowed) {
+      // A flow that the old policy kept back makes no event of its own.
+      if (record === undefined) considerEntry(core, entry);
+      continue;
+    }
     if (record === undefined) {
       revocation.cutFlows += 1;
       core.emit({ kind: "delete", entry });

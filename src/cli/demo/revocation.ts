@@ -44,12 +44,13 @@ function formatAce(name: string, port: number, extra: string, forwarding: string
   );
 }
 
-/** The ACL of the policy from inside to outside, with both halves accepted or dropped. */
+/** The ACL of the policy from inside to outside: both halves accepted, one by a rule on DSCP, or both dropped. */
 function formatAcl(forwarding: "accept" | "drop"): string {
+  const perPacket = forwarding === "accept" ? "<dscp>0</dscp>" : "";
   return (
     `<acls xmlns="${NS_ACL}" ${NC}><acl nc:operation="replace"><name>${ACL}</name>` +
     `<type>ipv4-acl-type</type><aces>${formatAce("fast", FAST_PORT, "", forwarding)}` +
-    `${formatAce("slow", SLOW_PORT, "<dscp>0</dscp>", forwarding)}</aces></acl></acls>`
+    `${formatAce("slow", SLOW_PORT, perPacket, forwarding)}</aces></acl></acls>`
   );
 }
 
