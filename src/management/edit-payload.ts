@@ -67,7 +67,8 @@ function readText(
 ): Result<EditNode[], RpcError> {
   if (format === "xml" && text.trim() === "") return ok([]);
   const parsed = yang.parseConfig(text, format, { validate: false, withState });
-  if (!parsed.ok) return err(rpcErrorOfYang(parsed.error));
+  // The message around it was well-formed, so what libyang could not read is a value in it.
+  if (!parsed.ok) return err(rpcErrorOfYang({ ...parsed.error, malformed: false }));
   // An element that only carries an operation is empty, and must not get lost.
   const canonical = parsed.value.print("xml", { keepEmptyContainers: true });
   parsed.value.free();

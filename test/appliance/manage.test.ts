@@ -1,5 +1,9 @@
 import { afterEach, describe, expect, test } from "vitest";
-import { HOSTNAME_BYTES_MAX, isHostname, makeHelperOperations } from "../../src/appliance/helper.ts";
+import {
+  HOSTNAME_BYTES_MAX,
+  isHostname,
+  makeHelperOperations,
+} from "../../src/appliance/helper.ts";
 import { readAutoSave } from "../../src/appliance/manage-applier.ts";
 import {
   checkApplianceSettings,
@@ -16,9 +20,9 @@ describe("isHostname()", () => {
     ["9", true],
     [label, true],
     [`${label}a`, false],
-    ["a".repeat(31) + "." + "b".repeat(HOSTNAME_BYTES_MAX - 33), true],
-    ["a".repeat(31) + "." + "b".repeat(HOSTNAME_BYTES_MAX - 32), true],
-    ["a".repeat(31) + "." + "b".repeat(HOSTNAME_BYTES_MAX - 31), false],
+    [`${"a".repeat(31)}.${"b".repeat(HOSTNAME_BYTES_MAX - 33)}`, true],
+    [`${"a".repeat(31)}.${"b".repeat(HOSTNAME_BYTES_MAX - 32)}`, true],
+    [`${"a".repeat(31)}.${"b".repeat(HOSTNAME_BYTES_MAX - 31)}`, false],
     ["", false],
     ["-a", false],
     ["a-", false],
@@ -67,7 +71,10 @@ describe("settings", () => {
     ["interfaces", { ...good, interfaces: "eth0" }],
     ["netconf", { ...good, netconf: [] }],
     ["netconf.users", { ...good, netconf: { ...good.netconf, users: [1] } }],
-    ["netconf.listen", { ...good, netconf: { ...good.netconf, listen: [{ address: "::1", port: -1 }] } }],
+    [
+      "netconf.listen",
+      { ...good, netconf: { ...good.netconf, listen: [{ address: "::1", port: -1 }] } },
+    ],
     ["netconf.listen", { ...good, netconf: { ...good.netconf, listen: [{ port: 1 }] } }],
     ["dayZeroConfigFile", { ...good, dayZeroConfigFile: 1 }],
   ])('are refused by the name of "%s"', (name, value) => {
@@ -91,8 +98,11 @@ describe("settings", () => {
     if (count > 1) expect(points[1]).toEqual({ kind: "inherited", fd: 3 });
   });
 
-  test.each([String(INHERITED_SOCKETS_MAX + 1), "x", "-1", "1e1"])("with LISTEN_FDS=%s are refused", (text) => {
-    process.env["LISTEN_FDS"] = text;
-    expect(() => listListenPoints(settings)).toThrow("LISTEN_FDS");
-  });
+  test.each([String(INHERITED_SOCKETS_MAX + 1), "x", "-1", "1e1"])(
+    "with LISTEN_FDS=%s are refused",
+    (text) => {
+      process.env["LISTEN_FDS"] = text;
+      expect(() => listListenPoints(settings)).toThrow("LISTEN_FDS");
+    },
+  );
 });

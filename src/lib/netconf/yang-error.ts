@@ -19,6 +19,12 @@ const NS_YANG = "urn:ietf:params:xml:ns:yang:1";
 
 /** The first rule that matches decides. */
 const TAG_RULES: readonly TagRule[] = [
+  {
+    pattern: /^(?:Text value|Child element) "[^"]*" inside an? \w+ node "([^"]*)"/,
+    tag: "bad-element",
+    info: "bad-element",
+  },
+  { pattern: /^Duplicate instance of "([^"]*)"/, tag: "bad-element", info: "bad-element" },
   { pattern: /^Missing XML namespace/, tag: "unknown-namespace" },
   { pattern: /YANG module with namespace "([^"]*)" for metadata/, tag: "unknown-attribute" },
   {
