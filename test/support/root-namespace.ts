@@ -83,16 +83,40 @@ export function takeRootSnapshot(ownPrefix: string): RootSnapshot {
   };
 }
 
-/** Takes snapshots until one equals `before` or the time is over; the kernel removes namespaces in its own time. */
-export async function takeSettledSnapshot(
+/**
+ * Returns what a lab changed: nothing may differ. Programs and mounts that vanish are not the lab's: the
+ * kernel frees those of earlier tests in its own time.
+ */
+export function listChanges(before: RootSnapshot, after: RootSnapshot): string[] {
+  const changed: string[] = [];
+  for (const part of ["links", "routes", "ruleset", "bpfPins"] as const) {
+    if (JSON.stringify(before[part]) !== JSON.stringify(after[part])) {
+      changed.push(
+        `${part}: ${JSON.stringify(before[part])} became ${JSON.stringify(after[part])}`,
+      );
+    }
+  }
+  for (const name of new Set([...Object.keys(before.sysctls), ...Object.keys(after.sysctls)])) {
+    const [was, is] = [before.sysctls[name], after.sysctls[name]];
+    if (was !== is) changed.push(`${name}: ${was} became ${is}`);
+  }
+  for (const part of ["bpfPrograms", "mounts"] as const) {
+    const known = new Set(before[part]);
+    changed.push(...after[part].filter((item) => !known.has(item)).map((item) => `new: ${item}`));
+  }
+  return changed;
+}
+
+/** Returns the changes once there are none, or those that stay; namespaces go in the kernel's own time. */
+export async function listLastingChanges(
   ownPrefix: string,
   before: RootSnapshot,
   timeoutMs = 5_000,
-): Promise<RootSnapshot> {
+): Promise<string[]> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {
-    const now = takeRootSnapshot(ownPrefix);
-    if (JSON.stringify(now) === JSON.stringify(before) || performance.now() > deadline) return now;
+    const changes = listChanges(before, takeRootSnapshot(ownPrefix));
+    if (changes.length === 0 || performance.now() > deadline) return changes;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
