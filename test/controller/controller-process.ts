@@ -28,7 +28,7 @@ export function startProcess(
   env: Record<string, string> = {},
 ): Promise<Running> {
   const child = spawn(process.execPath, [...args], {
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: ["pipe", "pipe", "pipe"],
     env: { ...process.env, ...env },
   });
   let stderr = "";
