@@ -20,6 +20,8 @@ export class HostView {
   readonly #user: LinkUser;
   readonly #links = new Map<number, Link>();
   readonly #neighbours: NeighbourTable;
+  readonly #held: HostNetworkEvent[] = [];
+  #listings = 0;
   /** Called when a relisting after lost events failed: the view is stale from then on. */
   onFailure: (error: unknown) => void = () => {};
 
@@ -46,14 +48,22 @@ export class HostView {
   async configure(ports: readonly FastPathPort[]): Promise<void> {
     await this.refresh();
     this.#forgetPorts(this.#user.setPorts(ports));
-    this.#apply(await this.#network.list());
+    await this.refresh();
   }
 
   /** Looks at every link and address again; links that are not there any more are gone. */
   async refresh(): Promise<void> {
-    const events = await this.#network.list();
+    this.#listings++;
+    let events: readonly HostNetworkEvent[];
+    try {
+      events = await this.#network.list();
+    } finally {
+      this.#listings--;
+    }
     this.#links.clear();
-    this.#apply(events);
+    this.#apply(events, true);
+    // What happened during the listing is newer than the list.
+    if (this.#listings === 0) this.#apply(this.#held.splice(0));
   }
 
   close(): void {
@@ -61,13 +71,14 @@ export class HostView {
   }
 
   #follow(events: readonly HostNetworkEvent[]): void {
-    this.#apply(events);
+    if (this.#listings > 0) this.#held.push(...events);
+    else this.#apply(events);
     if (!events.some(({ kind }) => kind === "overrun")) return;
     this.refresh().catch((error: unknown) => this.onFailure(error));
   }
 
-  #apply(events: readonly HostNetworkEvent[]): void {
-    let changed = false;
+  #apply(events: readonly HostNetworkEvent[], isComplete = false): void {
+    let changed = isComplete;
     for (const event of events) {
       if (event.kind === "link") {
         this.#links.set(event.link.index, event.link);
