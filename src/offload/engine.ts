@@ -7,7 +7,7 @@
 import type { OffloadReply } from "../offload-protocol/messages.ts";
 import { EngineCore, type Outstanding } from "./core.ts";
 import type { EngineEffect, EngineEvent, EngineOptions } from "./engine-types.ts";
-import { isOutside, toListing } from "./flow-record.ts";
+import { OUTSIDE_STATES, toListing } from "./flow-record.ts";
 import type { FlowListing, FlowState, OffloadState } from "./handle.ts";
 import { considerEntry, endRecord, onConntrack } from "./intake.ts";
 import { LEASE_RENEWALS, RENEWAL_RETRY_MS } from "./limits.ts";
@@ -16,6 +16,7 @@ import { onPathsChanged, onUpdated } from "./repath.ts";
 import { flushRequests, onPrepared, onRefused, onRequestAnswered } from "./requester.ts";
 import { onHeldPage, onSessionDown, onSessionUp, onSnapshot } from "./resync.ts";
 import { flushRevocations, onPolicy, onPolicyEntries, onPolicyScanned } from "./revocation.ts";
+import type { LiveTraffic } from "./tally.ts";
 import { nextTickMs, onTick } from "./upkeep.ts";
 import { flushWithdrawals, onWithdrawn } from "./withdrawal.ts";
 
@@ -163,11 +164,6 @@ export class OffloadEngine {
       FLOW_STATES.map((state) => [state, core.countOf(state)]),
     ) as Record<FlowState, number>;
     flowsByState.queued += core.countOf("preparing");
-    const live = [...core.byKey.values()].flatMap((record) =>
-      record.flow !== undefined && record.counters !== undefined && isOutside(record)
-        ? [{ rules: record.flow.rules, counters: record.counters }]
-        : [],
-    );
     return {
       epoch: core.options.epoch,
       session: core.session,
@@ -178,8 +174,16 @@ export class OffloadEngine {
       timeToActive: core.tally.timeToActive(),
       activatedTotal: core.tally.timeToActive().count,
       counts: { ...core.tally.counts },
-      rules: core.tally.traffic(live),
+      rules: core.tally.traffic(liveTraffic(core)),
     };
+  }
+}
+
+/** Yields what the flows on the fast path have carried so far. */
+function* liveTraffic(core: EngineCore): Generator<LiveTraffic> {
+  for (const { flow, counters, state } of core.byKey.values()) {
+    if (counters === undefined || flow === undefined) continue;
+    if (OUTSIDE_STATES.includes(state)) yield { rules: flow.rules, counters };
   }
 }
 

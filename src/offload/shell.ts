@@ -101,6 +101,7 @@ class OffloadShell implements OffloadHandle {
     const { clock, log, port } = this.#options;
     this.#nextHops = await NextHops.open(clock, log, () => this.#handle({ kind: "paths-changed" }));
     this.#events = await listenConntrack({
+      ownPort: this.#table.port,
       onEvents: (events) => this.#handle({ kind: "conntrack", events }),
       onFailed: (error) => {
         if (this.#stopped) return;

@@ -21,6 +21,12 @@ export interface RuleTally {
   readonly fastBytes: bigint;
 }
 
+/** A live flow's counters, and the rules that they belong to. */
+export interface LiveTraffic {
+  readonly rules: readonly FlowRule[];
+  readonly counters: FlowCounters;
+}
+
 /** Rules that are told apart; the rest is added up under one name. */
 export const RULES_TALLIED_MAX = 16_384;
 
@@ -60,9 +66,7 @@ export class Tally {
   }
 
   /** Returns the closed flows' traffic with that of the given live ones. */
-  traffic(
-    live: Iterable<{ readonly rules: readonly FlowRule[]; readonly counters: FlowCounters }>,
-  ): RuleTally[] {
+  traffic(live: Iterable<LiveTraffic>): RuleTally[] {
     const sum = new Map(this.#rules);
     for (const { rules, counters } of live) {
       for (const rule of rules) addTo(sum, rule, counters);

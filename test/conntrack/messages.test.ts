@@ -74,6 +74,16 @@ test("decodeEvents() tells of an overrun first", () => {
   expect(decodeEvents(hex(TCP_NEW), true).map(({ kind }) => kind)).toEqual(["overrun", "new"]);
 });
 
+test("decodeEvents() leaves out what requests of one's own port caused", () => {
+  const view = hex(TCP_ASSURED + TCP_DESTROY);
+  const port = 0x75cd; // As in the vector: a deletion by a request.
+  expect(decodeEvents(view, false, port).map(({ kind }) => kind)).toEqual(["update"]);
+  expect(decodeEvents(view, false, port + 1).map(({ kind }) => kind)).toEqual([
+    "update",
+    "destroy",
+  ]);
+});
+
 test("decodeEvents() reads ICMP's identifier, type and code as ports", () => {
   const [event] = decodeEvents(hex(ICMP_NEW), false);
   expect(event).toMatchObject({

@@ -1,6 +1,6 @@
 /**
  * Runs inside a namespace: makes flows. Usage: node conntrack-traffic.mjs udp ADDRESS COUNT, `tcp-server PORT`,
- * or `tcp ADDRESS PORT` (connects, exchanges lines, and ends when its standard input ends).
+ * or `tcp ADDRESS PORT [quiet]` (connects, exchanges lines, or one only, and ends when its standard input ends).
  */
 import { createSocket } from "node:dgram";
 import { connect, createServer } from "node:net";
@@ -27,11 +27,12 @@ function serveTcp(port) {
   }).listen(port, () => process.stdout.write("READY\n"));
 }
 
-function openTcp(address, port) {
+function openTcp(address, port, manner) {
   const socket = connect(port, address, () => socket.write("hello"));
   socket.once("data", () => process.stdout.write("READY\n"));
   const PAUSE_MS = 10;
-  socket.on("data", () => setTimeout(() => socket.writable && socket.write("again"), PAUSE_MS));
+  const again = () => setTimeout(() => socket.writable && socket.write("again"), PAUSE_MS);
+  if (manner !== "quiet") socket.on("data", again);
   socket.on("error", () => process.stdout.write("CUT\n"));
   process.stdin.on("end", () => socket.end());
   process.stdin.resume();
@@ -39,4 +40,4 @@ function openTcp(address, port) {
 
 if (what === "udp") await udp(rest[0], Number(rest[1]));
 else if (what === "tcp-server") serveTcp(Number(rest[0]));
-else openTcp(rest[0], Number(rest[1]));
+else openTcp(rest[0], Number(rest[1]), rest[2]);

@@ -70,7 +70,7 @@ test("an entry's timeout, mark, assurance and liberal flags change, and it can b
   expect(await probe.line()).toBe("READY");
   const server = lab.start("server", "conntrack-traffic.mjs", "tcp-server", "80");
   expect(await server.line()).toBe("READY");
-  const client = lab.start("client", "conntrack-traffic.mjs", "tcp", "10.9.2.2", "80");
+  const client = lab.start("client", "conntrack-traffic.mjs", "tcp", "10.9.2.2", "80", "quiet");
   expect(await client.line()).toBe("READY");
 
   const changed = await probe.ask<{

@@ -25,6 +25,8 @@ export interface ConntrackEventsOptions {
   /** Whether to hear of entries that nothing is known about yet but that they exist. */
   readonly wantNew?: boolean;
   readonly receiveBytes?: number;
+  /** Events that requests of this port caused are left out: each change echoes as an update. */
+  readonly ownPort?: number;
   /** Gets the events of one batch, in order. */
   onEvents(events: readonly ConntrackEvent[]): void;
   onFailed(error: Error): void;
@@ -35,21 +37,22 @@ export function listenConntrack(options: ConntrackEventsOptions): Promise<EventS
   const groups = [NFNLGRP_CONNTRACK_UPDATE, NFNLGRP_CONNTRACK_DESTROY];
   if (options.wantNew !== false) groups.push(NFNLGRP_CONNTRACK_NEW);
   const receiveBytes = options.receiveBytes ?? EVENT_BUFFER_BYTES_DEFAULT;
+  const { ownPort } = options;
   return startEventStream(
     { protocol: NETLINK_NETFILTER, groups, receiveBytes },
     {
-      onBatch: (bytes, overrun) => options.onEvents(decodeEvents(bytes, overrun)),
+      onBatch: (bytes, overrun) => options.onEvents(decodeEvents(bytes, overrun, ownPort)),
       onFailed: options.onFailed,
     },
   );
 }
 
 /** Returns the events of one batch; anything else is skipped. Pure. */
-export function decodeEvents(view: DataView, overrun: boolean): ConntrackEvent[] {
+export function decodeEvents(view: DataView, overrun: boolean, ownPort?: number): ConntrackEvent[] {
   const events: ConntrackEvent[] = overrun ? [{ kind: "overrun" }] : [];
   forEachMessage(view, (message) => {
     const kind = kindOf(message.type, message.flags);
-    if (kind === undefined) return;
+    if (kind === undefined || message.port === ownPort) return;
     const entry = decodeEntry(view, message);
     if (entry !== undefined) events.push({ kind, entry });
   });

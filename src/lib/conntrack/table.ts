@@ -87,6 +87,11 @@ export class ConntrackTable {
     return Array.from(this.#requester.batch(MESSAGE_CT_DELETE, 0, bodies), toOutcome);
   }
 
+  /** Events that this table's own changes cause carry this number. */
+  get port(): number {
+    return this.#requester.port;
+  }
+
   close(): void {
     this.#requester.close();
   }

@@ -111,6 +111,8 @@ export interface MessageSpan {
   readonly type: number;
   readonly flags: number;
   readonly sequence: number;
+  /** Port of the socket whose request caused an event; 0 for what the kernel did by itself. */
+  readonly port: number;
   /** Offset of the payload after the header. */
   readonly start: number;
   readonly end: number;
@@ -126,6 +128,7 @@ export function forEachMessage(view: DataView, visit: (message: MessageSpan) => 
       type: view.getUint16(at + 4, true),
       flags: view.getUint16(at + 6, true),
       sequence: view.getUint32(at + 8, true),
+      port: view.getUint32(at + 12, true),
       start: at + NLMSG_HEADER_BYTES,
       end: at + length,
     });

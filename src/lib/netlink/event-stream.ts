@@ -47,10 +47,12 @@ export function startEventStream(
       if (message.kind === "ready") resolve(stream);
       else if (message.kind === "failed") fail(message.message);
       else {
-        // Confirmed before parsing: while this thread parses, the worker reads ahead.
-        Atomics.add(takenCount, 0, 1);
-        Atomics.notify(takenCount, 0);
         if (!stopping) handlers.onBatch(new DataView(message.bytes), message.overrun);
+        // Confirmed in the next turn, so that a flood of events leaves room for other work.
+        setImmediate(() => {
+          Atomics.add(takenCount, 0, 1);
+          Atomics.notify(takenCount, 0);
+        });
       }
     });
     worker.on("error", (error) => fail(error.message));

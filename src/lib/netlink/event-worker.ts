@@ -10,8 +10,8 @@ import { assert } from "../base/assert.ts";
 import { describeError } from "../base/errors.ts";
 import { type EventSource, readEvents } from "./event-reader.ts";
 
-/** Batches that the parent has not confirmed. */
-export const BATCHES_IN_FLIGHT_MAX = 64;
+/** Batches that the parent has not confirmed; it confirms once in a turn of its event loop. */
+export const BATCHES_IN_FLIGHT_MAX = 4;
 
 /** What the parent shares: how many batches it has taken. */
 export interface EventWorkerData {

@@ -57,6 +57,11 @@ export class NetlinkRequester {
     this.#socket = new NetlinkSocket(protocol, { receiveBytes: ANSWERS_BYTES });
   }
 
+  /** Events that its requests cause carry this number. */
+  get port(): number {
+    return this.#socket.port;
+  }
+
   close(): void {
     this.#socket.close();
   }

@@ -49,6 +49,7 @@ const NETLINK_CAP_ACK = 10;
 const MSG_DONTWAIT = 0x40;
 const MSG_TRUNC = 0x20;
 const SOCKADDR_BYTES = 12;
+const SOCKADDR_PORT_OFFSET = 4;
 /** struct mmsghdr and struct iovec of every 64-bit Linux. */
 const MMSGHDR_BYTES = 64;
 const MSGHDR_IOV_OFFSET = 16;
@@ -62,6 +63,9 @@ assert(endianness() === "LE", "the machine is little-endian");
 const libc = koffi.load(null);
 const sysSocket = libc.func("int socket(int domain, int type, int protocol)");
 const sysBind = libc.func("int bind(int fd, const void *address, uint32_t length)");
+const sysGetsockname = libc.func(
+  "int getsockname(int fd, _Out_ void *address, _Inout_ uint32_t *length)",
+);
 const sysSetsockopt = libc.func(
   "int setsockopt(int fd, int level, int name, const void *value, uint32_t length)",
 );
@@ -137,6 +141,13 @@ export class NetlinkSocket {
       this.close();
       throw error;
     }
+  }
+
+  /** Returns the number by which the kernel knows the socket. */
+  get port(): number {
+    const address = new Uint8Array(SOCKADDR_BYTES);
+    check(sysGetsockname(this.#fd, address, [SOCKADDR_BYTES]), "read a netlink socket's port");
+    return new DataView(address.buffer).getUint32(SOCKADDR_PORT_OFFSET, true);
   }
 
   /** Sends to the kernel, which has done the whole request when this returns. */
