@@ -9,8 +9,14 @@ import { familyOf, type IpPrefix, ipToBytes } from "../lib/inet/address.ts";
 import { number, prefixValue, type Value } from "../lib/nft/nodes.ts";
 import type { AceMatch } from "./ace.ts";
 
-export type Field = "source" | "destination" | "sourcePort" | "destinationPort";
-export const FIELDS: readonly Field[] = ["source", "destination", "sourcePort", "destinationPort"];
+export type Field = "protocol" | "source" | "destination" | "sourcePort" | "destinationPort";
+export const FIELDS: readonly Field[] = [
+  "protocol",
+  "source",
+  "destination",
+  "sourcePort",
+  "destinationPort",
+];
 
 export interface Side {
   readonly first: number | bigint;
@@ -25,6 +31,7 @@ export function boxOf(match: AceMatch): Box {
   return FIELDS.flatMap((field): Side[] => {
     const value = match[field];
     if (value === undefined) return [];
+    if (typeof value === "number") return [{ first: value, last: value }];
     return ["address" in value ? prefixSide(value) : { first: value.first, last: value.last }];
   });
 }
@@ -49,6 +56,7 @@ export function boxText(box: Box): string {
 export function fieldValue(match: AceMatch, field: Field): Value {
   const value = match[field];
   assert(value !== undefined, "a field of the shape is present");
+  if (typeof value === "number") return number(value);
   if ("address" in value) return prefixValue(value);
   return value.first === value.last
     ? number(value.first)

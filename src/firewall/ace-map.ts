@@ -21,7 +21,7 @@ import {
   type Field,
   fieldValue,
 } from "./ace-box.ts";
-import { type CountedAce, compileFamily, portSelector } from "./ace-match.ts";
+import { type CountedAce, compileFamily } from "./ace-match.ts";
 
 /** Shorter runs stay rules: two lookups cost about as much as a few comparisons. */
 export const RUN_ACES_MIN = 8;
@@ -94,7 +94,7 @@ export function compileRun(
     verdicts.push([value, verdictOf(ace)]);
     counters.push([value, counter]);
   }
-  const family = compileFamily(match);
+  const family = compileFamily(match.family);
   return [
     [...family, { kind: "count-map", key, entries: counters }],
     [...family, { kind: "verdict-map", key, entries: verdicts }],
@@ -113,9 +113,7 @@ function shapeOf(ace: Ace | undefined): string | undefined {
   // A map cannot hold "everything" beside narrower keys.
   if (match.source?.lengthBits === 0 || match.destination?.lengthBits === 0) return undefined;
   const fields = fieldsOf(match);
-  return fields.length === 0
-    ? undefined
-    : `${match.family ?? ""} ${match.protocol ?? ""} ${fields.join(" ")}`;
+  return fields.length === 0 ? undefined : `${match.family ?? ""} ${fields.join(" ")}`;
 }
 
 function fieldsOf(match: AceMatch): readonly Field[] {
@@ -125,13 +123,15 @@ function fieldsOf(match: AceMatch): readonly Field[] {
 function selectorOf(match: AceMatch, field: Field): Selector {
   const ip = match.family === 6 ? "ip6" : "ip";
   switch (field) {
+    case "protocol":
+      return { kind: "meta", key: "l4proto" };
     case "source":
       return payload(ip, "saddr");
     case "destination":
       return payload(ip, "daddr");
     case "sourcePort":
-      return portSelector(match, "sport");
+      return payload("th", "sport");
     case "destinationPort":
-      return portSelector(match, "dport");
+      return payload("th", "dport");
   }
 }

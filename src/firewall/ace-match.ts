@@ -3,6 +3,7 @@
  *
  * Pure. Source: RFC 8519 §4.2; the fields' names are those of nftables(8).
  */
+import type { AddressFamily } from "../lib/inet/address.ts";
 import type { ObjectName } from "../lib/nft/identifier.ts";
 import {
   differs,
@@ -34,23 +35,20 @@ export interface CountedAce {
   readonly counter: ObjectName;
 }
 
-/** Returns the conditions that select an ACE's family and protocol. */
-export function compileFamily(match: AceMatch): Statement[] {
-  const statements: Statement[] = [];
-  if (match.family !== undefined) {
-    const word = match.family === 4 ? "ipv4" : "ipv6";
-    statements.push(equals({ kind: "meta", key: "nfproto" }, { kind: "word", word }));
-  }
-  if (match.protocol !== undefined) {
-    statements.push(equals({ kind: "meta", key: "l4proto" }, number(match.protocol)));
-  }
-  return statements;
+/** Returns the condition that selects a family; none for both. */
+export function compileFamily(family: AddressFamily | undefined): Statement[] {
+  if (family === undefined) return [];
+  const word = family === 4 ? "ipv4" : "ipv6";
+  return [equals({ kind: "meta", key: "nfproto" }, { kind: "word", word })];
 }
 
 /** Returns every condition of an ACE. */
 export function compileMatch(match: AceMatch): Statement[] {
   const ip = match.family === 6 ? "ip6" : "ip";
-  const statements = compileFamily(match);
+  const statements = compileFamily(match.family);
+  if (match.protocol !== undefined) {
+    statements.push(equals({ kind: "meta", key: "l4proto" }, number(match.protocol)));
+  }
   if (match.ingressInterface !== undefined) {
     statements.push(equals(INPUT_INTERFACE, { kind: "interface", name: match.ingressInterface }));
   }
@@ -79,7 +77,7 @@ export function compileMatch(match: AceMatch): Statement[] {
 }
 
 /** Returns the selector of a port; only TCP and UDP reach here. */
-export function portSelector(match: AceMatch, field: "sport" | "dport"): Selector {
+function portSelector(match: AceMatch, field: "sport" | "dport"): Selector {
   return payload(match.protocol === PROTOCOL_UDP ? "udp" : "tcp", field);
 }
 

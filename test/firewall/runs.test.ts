@@ -47,13 +47,20 @@ test("an ACE that overlaps an earlier one starts the next run", () => {
 test.each([
   ["a per-packet field", { packetFields: [{ field: "ttl", value: 1 }] }],
   ["an interface", { ingressInterface: "lan" }],
-  ["another protocol", { protocol: 17 }],
+  ["another family", { family: 6 }],
   ["another field", { destination: host(5) }],
   ["a negated port", { destinationPort: { first: 1, last: 1, negated: true } }],
 ] as const)("%s splits a run", (_, match) => {
   const aces = hosts(20);
   aces[10] = counted(10, { source: host(10), ...(match as Partial<AceMatch>) });
   expect(splitRuns(aces).map((run) => run.length)).toEqual([10, 1, 9]);
+});
+
+test("TCP and UDP share a run: the protocol is part of the key", () => {
+  const aces = Array.from({ length: 20 }, (_, index) =>
+    counted(index, { protocol: index % 2 === 0 ? 6 : 17, source: host(index >> 1) }),
+  );
+  expect(splitRuns(aces)).toHaveLength(1);
 });
 
 test("of ACEs with the same key only the first is in the map", () => {
