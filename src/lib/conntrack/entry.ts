@@ -63,6 +63,4 @@ export interface ConntrackChange {
 export const IPS_SEEN_REPLY: number = 1 << 1;
 export const IPS_ASSURED: number = 1 << 2;
 export const IPS_CONFIRMED: number = 1 << 3;
-export const IPS_SRC_NAT: number = 1 << 4;
-export const IPS_DST_NAT: number = 1 << 5;
 export const IPS_DYING: number = 1 << 9;

@@ -61,9 +61,7 @@ const NDA_VLAN = 5;
 const NDA_MASTER = 9;
 
 export const RTN_UNICAST = 1;
-export const RTN_LOCAL = 2;
 
-export const NUD_INCOMPLETE = 0x01;
 export const NUD_REACHABLE = 0x02;
 export const NUD_STALE = 0x04;
 export const NUD_DELAY = 0x08;
@@ -75,7 +73,6 @@ export const NUD_PERMANENT = 0x80;
 export const NUD_VALID: number =
   NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_NOARP | NUD_PERMANENT;
 export const NTF_USE = 0x01;
-export const NTF_SELF = 0x02;
 
 export interface Link {
   readonly index: number;

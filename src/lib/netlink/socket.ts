@@ -28,9 +28,6 @@ const ANSWER_BYTES_MAX = 65_536;
 export const ENOENT = 2;
 export const EINTR = 4;
 export const EAGAIN = 11;
-export const EBUSY = 16;
-export const EEXIST = 17;
-export const EINVAL = 22;
 export const ENOBUFS = 105;
 
 const AF_NETLINK = 16;
