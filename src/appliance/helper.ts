@@ -4,7 +4,7 @@
  * Effect: changes the kernel's host name (of this process's UTS namespace). Nothing else; what is
  * not in HELPER_OPERATIONS is refused. Whoever may open the socket (mode 0660) may ask.
  */
-import { chownSync, statSync, writeFileSync } from "node:fs";
+import { chownSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import type { Server } from "node:net";
 import { dirname, join } from "node:path";
 import { FlowliftError } from "../lib/base/errors.ts";
@@ -17,8 +17,11 @@ const HOSTNAME_FILE = "/proc/sys/kernel/hostname";
 export const HOSTNAME_BYTES_MAX = 64;
 const SOCKET_MODE = 0o660;
 
-/** Writes the name; an argument, so that tests need no namespace. */
-export type WriteHostname = (hostname: string) => void;
+/** The kernel's host name; an argument, so that tests need no namespace. */
+export interface HostnameFile {
+  read(): string;
+  write(hostname: string): void;
+}
 
 /** Labels of letters, digits and inner hyphens, joined by dots (RFC 1123 §2.1). */
 export function isHostname(value: unknown): value is string {
@@ -28,17 +31,18 @@ export function isHostname(value: unknown): value is string {
 }
 
 /** Returns the operations. Every other name is refused by the local socket's own rule. */
-export function makeHelperOperations(writeHostname: WriteHostname, log: Log): LocalRpcHandlers {
+export function makeHelperOperations(file: HostnameFile, log: Log): LocalRpcHandlers {
   return {
-    "set-hostname": (params: unknown): Record<string, never> => {
+    "set-hostname": (params: unknown): { readonly previous: string } => {
       const hostname = (params as { readonly hostname?: unknown } | null)?.hostname;
       if (!isHostname(hostname)) {
         log.warn("A host name was refused");
         throw new FlowliftError("LOCAL_RPC_FAILED", `${JSON.stringify(hostname)} is no host name`);
       }
-      writeHostname(hostname);
+      const previous = file.read().trim();
+      file.write(hostname);
       log.info("The host's name is set", { hostname });
-      return {};
+      return { previous };
     },
   };
 }
@@ -46,7 +50,11 @@ export function makeHelperOperations(writeHostname: WriteHostname, log: Log): Lo
 /** Listens on helper.sock, which belongs to the group of its directory. */
 export async function startHelper(settings: ApplianceSettings, log: Log): Promise<Server> {
   const path = join(settings.runDirectory, HELPER_SOCKET_NAME);
-  const operations = makeHelperOperations((name) => writeFileSync(HOSTNAME_FILE, name), log);
+  const file: HostnameFile = {
+    read: () => readFileSync(HOSTNAME_FILE, "utf8"),
+    write: (name) => writeFileSync(HOSTNAME_FILE, name),
+  };
+  const operations = makeHelperOperations(file, log);
   const server = await listenLocalRpc(path, operations, undefined, SOCKET_MODE);
   chownSync(path, 0, statSync(dirname(path)).gid);
   return server;

@@ -1,9 +1,10 @@
 /**
  * Everything that an appliance's configuration is applied to: the data process, and the host's name.
  *
- * Effect: calls the data process and the helper. The name is set last, because it can be taken back.
+ * Effect: calls the data process and the helper.
  */
 import { type as osType, release } from "node:os";
+import { describeError } from "../lib/base/errors.ts";
 import { connectLocalRpc } from "../lib/base/local-rpc.ts";
 import type { Log } from "../lib/base/log.ts";
 import type { Result } from "../lib/base/result.ts";
@@ -24,10 +25,14 @@ export interface ApplianceApplierOptions {
 /** Joins the appliers; the store sees one. */
 export class ApplianceApplier implements Applier {
   readonly #options: ApplianceApplierOptions;
-  readonly #hostnames = new Map<string, string | undefined>();
-  /** What the helper was told last. */
+  /** Of the transaction that was prepared last: they come one after the other. */
+  #wanted: string | undefined;
+  /** Of the last transaction that was committed; `hasCommitted` says whether there was one. */
+  #committed: string | undefined;
+  #hasCommitted = false;
+  /** What the helper was told last, and what the name was before that. */
   #hostname: string | undefined;
-  #hostnameBefore: string | undefined;
+  #previous: string | undefined;
 
   constructor(options: ApplianceApplierOptions) {
     this.#options = options;
@@ -38,25 +43,40 @@ export class ApplianceApplier implements Applier {
     config: ConfigData,
   ): Promise<Result<undefined, ConfigProblem>> {
     const prepared = await this.#options.dataLink.prepare(transactionId, config);
-    if (prepared.ok) {
-      this.#hostnames.clear(); // Transactions come one after the other.
-      this.#hostnames.set(transactionId, readHostname(config));
-    }
+    this.#wanted = readHostname(config);
     return prepared;
   }
 
+  /** The name first: the data process need not be disturbed when the helper cannot be reached. */
   async commit(transactionId: string): Promise<ApplyOutcome> {
+    const wanted = this.#wanted;
+    this.#previous = undefined;
+    if (wanted !== undefined && wanted !== this.#hostname) await this.#tryHostname(wanted);
     const outcome = await this.#options.dataLink.commit(transactionId);
-    const wanted = this.#hostnames.get(transactionId);
-    this.#hostnameBefore = this.#hostname;
-    if (wanted !== undefined && wanted !== this.#hostname) await this.#setHostname(wanted);
+    this.#committed = wanted;
+    this.#hasCommitted = true;
     return outcome;
   }
 
+  /** A commit that asks for a new name fails without it; one that does not goes on, and tells. */
+  async #tryHostname(wanted: string): Promise<void> {
+    try {
+      this.#previous = await this.#setHostname(wanted);
+    } catch (error) {
+      if (this.#hasCommitted && wanted !== this.#committed) throw error;
+      const reason = describeError(error);
+      this.#options.log.warn("The host's name is not set; the next commit tries again", { reason });
+    }
+  }
+
   async abort(transactionId: string): Promise<void> {
-    const before = this.#hostnameBefore;
-    if (before !== undefined && before !== this.#hostname) await this.#setHostname(before);
-    await this.#options.dataLink.abort(transactionId);
+    const previous = this.#previous;
+    this.#previous = undefined;
+    try {
+      if (previous !== undefined) await this.#setHostname(previous);
+    } finally {
+      await this.#options.dataLink.abort(transactionId);
+    }
   }
 
   async getState(): Promise<ConfigData> {
@@ -73,12 +93,14 @@ export class ApplianceApplier implements Applier {
     return { ...(await dataLink.getState()), ...own };
   }
 
-  async #setHostname(hostname: string): Promise<void> {
+  /** Returns the name before. */
+  async #setHostname(hostname: string): Promise<string> {
     const helper = await connectLocalRpc(this.#options.helperSocket, {});
     try {
-      await helper.call("set-hostname", { hostname }, HELPER_TIMEOUT_MS);
+      const answer = await helper.call("set-hostname", { hostname }, HELPER_TIMEOUT_MS);
       this.#hostname = hostname;
       this.#options.log.info("The host's name is set", { hostname });
+      return (answer as { readonly previous: string }).previous;
     } finally {
       helper.close();
     }

@@ -36,12 +36,13 @@ describe("isHostname()", () => {
   });
 });
 
-test("the helper's list of operations is closed, and refuses before it writes", async () => {
+test("the helper's list of operations is closed, and refuses before it writes", () => {
   const written: string[] = [];
-  const operations = makeHelperOperations((name) => written.push(name), SILENT_LOG);
+  const file = { read: () => "before\n", write: (name: string) => written.push(name) };
+  const operations = makeHelperOperations(file, SILENT_LOG);
   expect(Object.keys(operations)).toEqual(["set-hostname"]);
   expect(() => operations["set-hostname"]?.({ hostname: "a/b" })).toThrow('"a/b" is no host name');
-  await operations["set-hostname"]?.({ hostname: "red" });
+  expect(operations["set-hostname"]?.({ hostname: "red" })).toEqual({ previous: "before" });
   expect(written).toEqual(["red"]);
 });
 

@@ -135,12 +135,12 @@ describe("copy-config and delete-config", () => {
   });
 });
 
-test("the host's name is out of reach without the helper, and the commit is taken back", async () => {
+test("a new host name fails the commit without the helper, and leaves the data process alone", async () => {
   fixture.data.calls.length = 0;
   await driver.edit("a", `<system xmlns="${SYSTEM}"><hostname>red-1</hostname></system>`);
   const { error } = await driver.call("a", "commit");
   expect(error).toMatchObject({ tag: "operation-failed" });
-  expect(fixture.data.calls.map(({ method }) => method)).toEqual(["prepare", "commit", "abort"]);
+  expect(fixture.data.calls.map(({ method }) => method)).toEqual(["prepare", "abort"]);
   await waitFor(() => fixture.stderr.includes("A transaction failed"), "the failure is logged");
   expect(fixture.stderr).not.toMatch(/^\s+at /m);
 });

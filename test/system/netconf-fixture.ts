@@ -172,8 +172,8 @@ export class ManageFixture {
       });
       child.once("exit", (code) => reject(new Error(`exit ${code}: ${this.stderr}`)));
     });
-    await waitFor(() => /ports="(\d+)/.test(this.stderr), "the port is logged");
-    this.port = Number(/ports="(\d+)/.exec(this.stderr)?.[1]);
+    await waitFor(() => /ports="(\d+)[",]/.test(this.stderr), "the port is logged");
+    this.port = Number(/ports="(\d+)[",]/.exec(this.stderr)?.[1]);
   }
 
   /** Waits until the data process has running. */
