@@ -46,6 +46,7 @@ export interface LibbpfFunctions {
   bpf_map__max_entries(map: Pointer): number;
   bpf_map__set_max_entries(map: Pointer, entriesMax: number): number;
   bpf_map__set_pin_path(map: Pointer, path: string): number;
+  bpf_obj_get(path: string): number;
   bpf_map_update_elem(fd: number, key: Uint8Array, value: Uint8Array, flags: bigint): number;
   bpf_map_lookup_elem(fd: number, key: Uint8Array, value: Uint8Array): number;
   bpf_map_delete_elem(fd: number, key: Uint8Array): number;
@@ -93,6 +94,7 @@ const SIGNATURES: Readonly<Record<keyof LibbpfFunctions, string>> = {
   bpf_map__max_entries: "uint32_t bpf_map__max_entries(const void *map)",
   bpf_map__set_max_entries: "int bpf_map__set_max_entries(void *map, uint32_t entries)",
   bpf_map__set_pin_path: "int bpf_map__set_pin_path(void *map, const char *path)",
+  bpf_obj_get: "int bpf_obj_get(const char *path)",
   bpf_map_update_elem:
     "int bpf_map_update_elem(int fd, const void *key, const void *value, uint64_t flags)",
   bpf_map_lookup_elem: "int bpf_map_lookup_elem(int fd, const void *key, _Out_ void *value)",

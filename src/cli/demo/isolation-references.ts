@@ -1,0 +1,246 @@
+/**
+ * Requests about flows that exist: the victim's flow ids, epochs, tags, sequence numbers, next hops.
+ *
+ * What refused means where a message cannot be refused as such:
+ *   get-flows           the answer holds nothing of the victim's
+ *   acknowledge-events  the victim is told its events again when its session opens anew
+ *   renew-lease         the deadline of the victim's slot in the maps stays where it was
+ * Effect: talks through the two sessions of a site.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { MacAddress } from "../../lib/inet/address.ts";
+import type { Epoch, OffloadFlow, OffloadRequest } from "../../offload-protocol/messages.ts";
+import type { Answer, HostileSession, RawRequest } from "./hostile-session.ts";
+import { findEntries } from "./isolation-effect.ts";
+import { makeFlow, plainValues } from "./isolation-flows.ts";
+import { PROBE_MACS } from "./isolation-lab.ts";
+import { judgeAnswer, makeRequest, type Verdict } from "./isolation-request.ts";
+import type { ProbeSite } from "./isolation-site.ts";
+import type { DumpedEntry, FastPathDump } from "./read-fast-path-maps.ts";
+
+/** A request about what exists; both tenants write the same bytes. */
+export interface ReferenceCase {
+  readonly field: string;
+  readonly request: RawRequest;
+  /** The hostile tenant writes it; `isDone` is false when it was refused. */
+  attack(): Promise<Verdict>;
+  /** Whether what it asked for came about: by the maps, or by what `attack()` saw at the victim. */
+  isApplied(dump: FastPathDump, attack: Verdict): boolean;
+  /** The victim writes it; `isDone` is true when it was carried out. */
+  control(): Promise<Verdict>;
+}
+
+/** Flows that exist while the requests are made. */
+export interface ReferenceFlows {
+  /** Held by both tenants under the same ids. */
+  readonly shared: { readonly forward: OffloadFlow; readonly back: OffloadFlow };
+  /** The victim's alone, in the common epoch. */
+  readonly updated: OffloadFlow;
+  readonly withdrawn: OffloadFlow;
+  readonly tagged: OffloadFlow;
+  /** The victim's alone, in its older epoch; the hostile tenant has its flow id in the common one. */
+  readonly older: OffloadFlow;
+}
+
+export interface ReferenceEpochs {
+  readonly common: Epoch;
+  /** Only the victim ever used it. */
+  readonly older: Epoch;
+}
+
+/** How long an event may take that is not expected, and the driver for an update. */
+const SETTLE_MS = 200;
+const VICTIM_TAG = 4242;
+const CHANGED_MTU_BYTES = 1400;
+
+export function makeReferenceFlows(): ReferenceFlows {
+  const flow = (id: number, policyTag = 1): OffloadFlow =>
+    makeFlow(BigInt(id), "out", plainValues("out", 500 + id), { hasReply: true, policyTag });
+  return {
+    shared: { forward: flow(21), back: flow(22) },
+    updated: flow(11),
+    withdrawn: flow(12),
+    tagged: flow(13, VICTIM_TAG),
+    older: flow(14),
+  };
+}
+
+/** Returns every case, in the order in which they can be made. */
+export function listReferenceCases(
+  site: ProbeSite,
+  flows: ReferenceFlows,
+  epochs: ReferenceEpochs,
+): ReferenceCase[] {
+  const { common: epoch, older } = epochs;
+  const update = (flowId: bigint): Omit<OffloadRequest & { kind: "update-offload" }, never> => ({
+    kind: "update-offload",
+    epoch,
+    flowId,
+    expectedVersion: 1n,
+  });
+  const near = { ...update(flows.shared.back.flowId), replyEgress: { nextHop: PROBE_MACS.near } };
+  const far = {
+    ...update(flows.shared.forward.flowId),
+    originalEgress: { nextHop: PROBE_MACS.far },
+  };
+  const mtu = { ...update(flows.updated.flowId), originalEgress: { mtuBytes: CHANGED_MTU_BYTES } };
+  const withdraw = (of: OffloadFlow, at: Epoch): OffloadRequest => ({
+    kind: "withdraw-offload",
+    epoch: at,
+    selection: { kind: "flow-ids", flowIds: [of.flowId] },
+  });
+  const byTag = { kind: "policy-tag", policyTag: VICTIM_TAG } as const;
+  const tagged: OffloadRequest = { kind: "withdraw-offload", epoch, selection: byTag };
+  const make = new ReferenceCases(site);
+  const { forward, back } = flows.shared;
+  return [
+    make.inMaps("update-offload original-egress next-hop", far, (dump, slot) =>
+      leadsTo(dump, forward, slot, PROBE_MACS.far),
+    ),
+    make.inMaps("update-offload reply-egress next-hop", near, (dump, slot) =>
+      leadsTo(dump, back, slot, PROBE_MACS.near),
+    ),
+    make.inMaps("update-offload flow-id", mtu, (dump) =>
+      entriesOf(dump, flows.updated).some(
+        ({ direction }) => direction.mtuBytes === CHANGED_MTU_BYTES,
+      ),
+    ),
+    make.inMaps(
+      "withdraw-offload flow-id",
+      withdraw(flows.withdrawn, epoch),
+      (dump) => entriesOf(dump, flows.withdrawn).length === 0,
+    ),
+    make.inMaps(
+      "withdraw-offload policy-tag",
+      tagged,
+      (dump) => entriesOf(dump, flows.tagged).length === 0,
+    ),
+    make.paging(older),
+    make.inMaps("withdraw-offload epoch", withdraw(flows.older, older), (dump) => {
+      const slot = site.slotOf(dump, "victim").vmSlot;
+      return entriesOf(dump, flows.older).every(({ vmSlot }) => vmSlot !== slot);
+    }),
+    make.acknowledging(),
+    make.renewing(older), // Last: it ends the common epoch of the hostile tenant.
+  ];
+}
+
+function entriesOf(dump: FastPathDump, flow: OffloadFlow): DumpedEntry[] {
+  const reply = flow.reply === undefined ? [] : findEntries(dump, flow.reply);
+  return [...findEntries(dump, flow.original), ...reply];
+}
+
+function leadsTo(dump: FastPathDump, flow: OffloadFlow, slot: number, mac: MacAddress): boolean {
+  return entriesOf(dump, flow).some(
+    ({ vmSlot, direction }) => vmSlot === slot && direction.newDestinationMac === mac,
+  );
+}
+
+class ReferenceCases {
+  readonly #site: ProbeSite;
+
+  constructor(site: ProbeSite) {
+    this.#site = site;
+  }
+
+  /** `isEffective` says whether the maps show the request carried out, for the VM of `slot`. */
+  inMaps(
+    field: string,
+    message: OffloadRequest,
+    isEffective: (dump: FastPathDump, slot: number) => boolean,
+  ): ReferenceCase {
+    const site = this.#site;
+    const request = makeRequest(field.replaceAll(" ", "-"), message);
+    return {
+      field,
+      request,
+      attack: async () => judgeAnswer(await site.hostile.call(request)),
+      isApplied: (dump) => isEffective(dump, site.slotOf(dump, "hostile").vmSlot),
+      control: async () => {
+        const verdict = judgeAnswer(await site.victim.call(request));
+        if (!verdict.isDone) return verdict;
+        const isShown = async (): Promise<boolean> => {
+          const dump = await site.dump();
+          return isEffective(dump, site.slotOf(dump, "victim").vmSlot);
+        };
+        // The driver is told of an update after its answer.
+        if (!(await isShown())) await sleep(SETTLE_MS);
+        if (await isShown()) return { isDone: true, text: `${verdict.text}, and the maps show it` };
+        return { isDone: false, text: `${verdict.text}, but the maps do not show it` };
+      },
+    };
+  }
+
+  /** Pages from the victim's older epoch on. */
+  paging(older: Epoch): ReferenceCase {
+    const after = { epoch: older, flowId: 0n };
+    const request = makeRequest("get-flows-after", { kind: "get-flows", after, limit: 1024 });
+    const look = async (session: HostileSession): Promise<Verdict> => {
+      const answer: Answer = await session.call(request);
+      if (answer.kind !== "get-flows") return judgeAnswer(answer);
+      const isDone = answer.flows.some(({ epoch }) => epoch === older);
+      const text = isDone
+        ? "answered with the victim's flow"
+        : "refused: nothing of the victim's in the answer";
+      return { isDone, text };
+    };
+    return {
+      field: "get-flows after-epoch, after-flow-id",
+      request,
+      attack: () => look(this.#site.hostile),
+      isApplied: (_, { isDone }) => isDone,
+      control: () => look(this.#site.victim),
+    };
+  }
+
+  /** Acknowledges what the victim was told last. */
+  acknowledging(): ReferenceCase {
+    const { hostile, victim } = this.#site;
+    const sequence = victim.events.at(-1)?.sequence ?? 0n;
+    const request = makeRequest("acknowledge", { kind: "acknowledge-events", sequence });
+    const look = async (session: HostileSession): Promise<Verdict> => {
+      const count = victim.events.filter((event) => event.sequence <= sequence).length;
+      const answer = judgeAnswer(await session.call(request));
+      await victim.reopen();
+      const repeated = (): number =>
+        victim.events.filter((event) => event.sequence <= sequence).length;
+      const isTold = (): boolean => count > 0 && repeated() === count;
+      // Answers come before events, so what comes at all comes soon.
+      if (!isTold()) await sleep(SETTLE_MS);
+      return isTold()
+        ? { isDone: false, text: `refused: the victim is told its ${count} events again` }
+        : { isDone: repeated() === 0, text: `${answer.text}, ${repeated()} events told again` };
+    };
+    return {
+      field: "acknowledge-events sequence",
+      request,
+      attack: () => look(hostile),
+      isApplied: (_, { isDone }) => isDone,
+      control: () => look(victim),
+    };
+  }
+
+  /** Renews the lease of the victim's older epoch. */
+  renewing(older: Epoch): ReferenceCase {
+    const site = this.#site;
+    const request = makeRequest("renew-lease", { kind: "renew-lease", epoch: older });
+    const deadline = async (): Promise<string> =>
+      site.slotOf(await site.dump(), "victim").deadlineNs;
+    const look = async (session: HostileSession): Promise<Verdict> => {
+      const before = await deadline();
+      const { text } = judgeAnswer(await session.call(request));
+      await sleep(SETTLE_MS);
+      const isDone = (await deadline()) !== before;
+      return isDone
+        ? { isDone, text: `${text}, the deadline in the maps moved` }
+        : { isDone, text: "refused: the victim's deadline in the maps stays" };
+    };
+    return {
+      field: "renew-lease epoch",
+      request,
+      attack: () => look(site.hostile),
+      isApplied: (_, { isDone }) => isDone,
+      control: () => look(site.victim),
+    };
+  }
+}

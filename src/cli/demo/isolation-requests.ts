@@ -1,0 +1,168 @@
+/**
+ * Carries out the cases of `request-offload`: attack, packets, twins, controls.
+ *
+ * Effect: talks through both sessions of a site and sends packets in both tenants' networks.
+ */
+import { FlowliftError } from "../../lib/base/errors.ts";
+import type { Epoch, FlowDirection } from "../../offload-protocol/messages.ts";
+import type { RawRequest } from "./hostile-session.ts";
+import { listRequestCases, type RequestCase } from "./isolation-cases.ts";
+import {
+  forwardedAs,
+  hasArrived,
+  isInMaps,
+  isProgrammed,
+  packetFor,
+  wasForwarded,
+} from "./isolation-effect.ts";
+import { listDirections } from "./isolation-flows.ts";
+import { isActivated, withdrawFlows } from "./isolation-hold.ts";
+import { judgeAnswer, requestFlow, type Verdict } from "./isolation-request.ts";
+import type { Packet, ProbeSite, Side } from "./isolation-site.ts";
+import type { FastPathDump } from "./read-fast-path-maps.ts";
+
+interface Probed extends RequestCase {
+  /** Both tenants write exactly this. */
+  readonly request: RawRequest;
+  readonly twinRequest: RawRequest;
+  hostile: Verdict;
+  isApplied: boolean;
+  twinVerdict: Verdict;
+  control: Verdict;
+}
+
+const NOT_YET: Verdict = { isDone: false, text: "not tried" };
+
+export class RequestCases {
+  readonly list: readonly Probed[];
+  readonly #site: ProbeSite;
+  readonly #epoch: Epoch;
+  readonly #runId: string;
+
+  constructor(site: ProbeSite, epoch: Epoch, runId: string) {
+    this.#site = site;
+    this.#epoch = epoch;
+    this.#runId = runId;
+    this.list = listRequestCases().map((one, index) => ({
+      ...one,
+      request: requestFlow(`case-${index}`, epoch, one.flow),
+      twinRequest: requestFlow(`twin-${index}`, epoch, one.twin),
+      hostile: NOT_YET,
+      isApplied: false,
+      twinVerdict: NOT_YET,
+      control: NOT_YET,
+    }));
+  }
+
+  /** The hostile tenant writes every request. */
+  async attack(): Promise<void> {
+    const { hostile } = this.#site;
+    for (const one of this.list) {
+      one.hostile = judgeAnswer(await hostile.call(one.request));
+      if (one.hostile.isDone) await isActivated(hostile, this.#epoch, one.flow.flowId);
+    }
+  }
+
+  /** Sends what the requested entries would match, in both networks, and looks at maps and hosts. */
+  async lookForEffects(): Promise<FastPathDump> {
+    const site = this.#site;
+    const before = await site.dump();
+    const seen = await site.exchange(this.#packets("hostile").concat(this.#packets("victim")));
+    const after = await site.dump();
+    this.list.forEach((one, index) => {
+      const sent = (["hostile", "victim"] as const).flatMap((side) => this.#packetsOf(index, side));
+      one.isApplied =
+        isInMaps(before, one.flow) ||
+        isInMaps(after, one.flow) ||
+        sent.some((packet) => wasForwarded(packet, seen));
+    });
+    // Every vNIC of the cases is the victim's, so each packet in its network must have met its slot.
+    const met = (dump: FastPathDump): number => {
+      const { fastPackets, passedPackets } = site.slotOf(dump, "victim");
+      return fastPackets + passedPackets;
+    };
+    if (met(after) - met(before) < this.#packets("victim").length) {
+      throw new FlowliftError("LAB_FAILED", "The probes' packets did not reach the fast path");
+    }
+    return after;
+  }
+
+  /** Withdraws what the hostile tenant was granted although it should not have been. */
+  async undo(): Promise<void> {
+    const granted = this.list.filter(({ hostile }) => hostile.isDone);
+    const flowIds = granted.map(({ flow }) => flow.flowId);
+    await withdrawFlows(this.#site.hostile, this.#epoch, flowIds);
+  }
+
+  /** The hostile tenant asks for the same with its own values, which it gets. */
+  async allowTwins(): Promise<void> {
+    const { hostile } = this.#site;
+    for (const one of this.list) {
+      const answered = judgeAnswer(await hostile.call(one.twinRequest));
+      const { flowId } = one.twin;
+      const isDone = answered.isDone && (await isActivated(hostile, this.#epoch, flowId));
+      one.twinVerdict = { ...answered, isDone };
+    }
+    await withdrawFlows(
+      hostile,
+      this.#epoch,
+      this.list.map(({ twin }) => twin.flowId),
+    );
+  }
+
+  /** The victim writes the same bytes: granted, in the maps, and packets take the fast path. */
+  async control(): Promise<void> {
+    const site = this.#site;
+    const granted: Probed[] = [];
+    for (const one of this.list) {
+      one.control = judgeAnswer(await site.victim.call(one.request));
+      if (one.control.isDone) granted.push(one);
+    }
+    for (const { flow } of granted) await isActivated(site.victim, this.#epoch, flow.flowId);
+    const dump = await site.dump();
+    const { vmSlot } = site.slotOf(dump, "victim");
+    const seen = await site.exchange(this.#packets("victim"));
+    for (const one of granted) {
+      const index = this.list.indexOf(one);
+      const isShown = isProgrammed(dump, one.flow, vmSlot);
+      const isForwarded = listDirections(one.flow).every((direction, at) =>
+        hasArrived("victim", forwardedAs(direction, this.#tag(index, at, "victim")), seen),
+      );
+      one.control = judgeControl(isShown, isForwarded, one.twinVerdict);
+    }
+    await withdrawFlows(
+      site.victim,
+      this.#epoch,
+      granted.map(({ flow }) => flow.flowId),
+    );
+  }
+
+  #packets(side: Side): Packet[] {
+    return this.list.flatMap((_, index) => this.#packetsOf(index, side));
+  }
+
+  #packetsOf(index: number, side: Side): Packet[] {
+    const flow = this.list[index]?.flow;
+    const directions: readonly FlowDirection[] = flow === undefined ? [] : listDirections(flow);
+    return directions.map((direction, at) =>
+      packetFor(side, direction, this.#tag(index, at, side)),
+    );
+  }
+
+  #tag(index: number, direction: number, side: Side): string {
+    return `${this.#runId} ${index} ${direction} ${side}`;
+  }
+}
+
+function judgeControl(isShown: boolean, isForwarded: boolean, twin: Verdict): Verdict {
+  const lacks = [
+    ...(isShown ? [] : ["the maps do not show it"]),
+    ...(isForwarded ? [] : ["its packets are not forwarded"]),
+    ...(twin.isDone
+      ? []
+      : [`with an own value the hostile tenant is not granted it (${twin.text})`]),
+  ];
+  return lacks.length === 0
+    ? { isDone: true, text: "granted: in the maps, packets take the fast path" }
+    : { isDone: false, text: `granted, but ${lacks.join(", ")}` };
+}
