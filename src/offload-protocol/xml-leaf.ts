@@ -20,8 +20,8 @@ export const UINT16_MAX = 65_535;
 export const UINT32_MAX = 4_294_967_295;
 export const UINT64_MAX: bigint = (1n << 64n) - 1n;
 
-/** Decimal; RFC 7950 §9.2.1 allows a sign and leading zeros, libyang spaces around it. */
-const UNSIGNED = /^[ \t\r\n]*\+?0*(\d{1,20})[ \t\r\n]*$/;
+/** Decimal; RFC 7950 §9.2.1 allows a sign (so "-0" too) and leading zeros, libyang spaces around it. */
+const UNSIGNED = /^[ \t\r\n]*(?:\+?0*|-0*(?=0[ \t\r\n]*$))(\d{1,20})[ \t\r\n]*$/;
 /** Longest decimal text whose value a double holds exactly. */
 const EXACT_DIGITS_MAX = 15;
 

@@ -9,7 +9,7 @@
 import type { RpcError } from "../lib/netconf/rpc-error.ts";
 import { elementError, malformedMessage, protocolError } from "../lib/netconf/rpc-error.ts";
 import { NamespaceScope } from "./xml-scope.ts";
-import { isXmlSpace, unescapeXml } from "./xml-text.ts";
+import { CDATA, isXmlSpace, readMarkup, unescapeXml } from "./xml-text.ts";
 
 export const ATTRIBUTES_MAX = 32;
 
@@ -116,10 +116,10 @@ export class XmlReader {
         this.fail(elementError("bad-element", this.#openLocal(), "An element inside a leaf"));
         return "";
       }
-      if (this.#text.startsWith("<![CDATA[", end)) {
+      if (this.#text.startsWith(CDATA, end)) {
         const close = this.#text.indexOf("]]>", end);
         if (close < 0) this.malformed("a CDATA section does not end");
-        text += this.#text.slice(end + 9, close);
+        text += this.#text.slice(end + CDATA.length, close);
         this.#at = close + 3;
       } else this.#skipMarkup();
       if (this.#failure !== undefined) return "";
@@ -202,21 +202,16 @@ export class XmlReader {
     while (isXmlSpace(this.#text.charCodeAt(this.#at))) this.#at++;
   }
 
-  /** Passes over a comment, an instruction or the XML declaration. */
+  /** Passes over a comment, an instruction, the XML declaration, or a CDATA section of spaces. */
   #skipMarkup(): boolean {
-    const comment = this.#text.startsWith("<!--", this.#at);
-    if (!comment && this.#text.charCodeAt(this.#at + 1) === BANG) {
-      this.malformed("a document type or a CDATA section where elements belong");
+    const markup = readMarkup(this.#text, this.#at);
+    if (markup === undefined || (markup.isCdata && this.#depth === 0)) {
+      this.malformed("a document type, or a comment that does not end");
       return false;
     }
-    const close = comment ? "-->" : "?>";
-    const end = this.#text.indexOf(close, this.#at + (comment ? 4 : 2));
-    if (end < 0) {
-      this.malformed("a comment or instruction does not end");
-      return false;
-    }
-    this.#at = end + close.length;
-    return true;
+    this.#at = markup.end;
+    if (!markup.isBlank) this.#failText();
+    return markup.isBlank;
   }
 
   #closeTag(): undefined {

@@ -49,3 +49,26 @@ function resolve(name: string): string | undefined {
   const code = hex === undefined ? Number(decimal) : Number.parseInt(hex, 16);
   return isXmlCharacter(code) ? String.fromCodePoint(code) : undefined;
 }
+
+export const CDATA = "<![CDATA[";
+
+/** A comment, an instruction or a CDATA section. */
+export interface XmlMarkup {
+  readonly end: number;
+  readonly isCdata: boolean;
+  /** It stands for no character but spaces. */
+  readonly isBlank: boolean;
+}
+
+/** Returns the `<!…>` or `<?…>` at `at`; undefined for a document type, and for one without end. */
+export function readMarkup(text: string, at: number): XmlMarkup | undefined {
+  const isCdata = text.startsWith(CDATA, at);
+  const isComment = text.startsWith("<!--", at);
+  if (!isCdata && !isComment && !text.startsWith("<?", at)) return undefined;
+  const close = isCdata ? "]]>" : isComment ? "-->" : "?>";
+  const from = at + (isCdata ? CDATA.length : isComment ? 4 : 2);
+  const found = text.indexOf(close, from);
+  if (found < 0) return undefined;
+  const isBlank = !isCdata || /^[ \t\r\n]*$/.test(text.slice(from, found));
+  return { end: found + close.length, isCdata, isBlank };
+}
