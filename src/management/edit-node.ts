@@ -204,7 +204,7 @@ function readInsert(element: XmlElement, schema: SchemaNode): Result<Insert | un
 }
 
 /** Reads `[p:a='1'][p:b="2"]`; returns undefined when a key is missing or one is too many. */
-export function parseKeyPredicates(schema: SchemaNode, text: string): string | undefined {
+function parseKeyPredicates(schema: SchemaNode, text: string): string | undefined {
   const predicate = /\[\s*(?:[\w.-]+:)?([\w.-]+)\s*=\s*(?:'([^']*)'|"([^"]*)")\s*\]/y;
   const values = new Map<string, string>();
   let end = 0;

@@ -35,20 +35,10 @@ export function readEditPayload(
     if (!text.ok) return text;
     texts.push(text.value);
   }
-  return readConfigXml(yang, schema, texts.join(""), false);
+  return readText(yang, schema, texts.join(""), "xml", false);
 }
 
-/** Reads trusted or stored data; `withState` accepts config false nodes too. */
-export function readConfigXml(
-  yang: YangContext,
-  schema: Schema,
-  xml: string,
-  withState: boolean,
-): Result<EditNode[], RpcError> {
-  return readText(yang, schema, xml, "xml", withState);
-}
-
-/** Reads RFC 7951 data. */
+/** Reads RFC 7951 data; `withState` accepts config false nodes too. */
 export function readConfigJson(
   yang: YangContext,
   schema: Schema,

@@ -58,10 +58,3 @@ export function excludeEachOther(left: SchemaNode, right: SchemaNode): boolean {
   }
   return false;
 }
-
-/** Returns the instance path of a schema node without keys: `/module:a/b`. */
-export function formatSchemaPath(node: SchemaNode): string {
-  const parent = node.parent;
-  const named = parent?.module === node.module ? node.name : `${node.module}:${node.name}`;
-  return `${parent === undefined ? "" : formatSchemaPath(parent)}/${named}`;
-}
