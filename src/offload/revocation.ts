@@ -3,6 +3,7 @@
  *
  * Pure. Order for each forbidden flow: off the fast path, answered; then its conntrack entry is deleted. The
  * judge changes first, so a flow that is asked for meanwhile is judged by the new policy or found here.
+ * Flows that an earlier policy kept on the slow path are asked for if the new one lets them go.
  */
 import type { ConntrackEntry } from "../lib/conntrack/entry.ts";
 import type { JudgeFlow } from "../lib/service/provider.ts";
@@ -49,11 +50,18 @@ function judgeAgain(core: EngineCore, record: FlowRecord, revocation: Revocation
     return;
   }
   record.judgement = judgement;
+  comeBack(record);
   if (record.state === "refused") {
     record.attempts = 0;
     core.setState(record, "queued");
     schedule(core, record);
   }
+}
+
+/** An earlier policy took the flow off the fast path, and this one lets it go there again. */
+function comeBack(record: FlowRecord): void {
+  if (record.after !== "restore" || record.ended) return;
+  record.after = record.state === "preparing" ? undefined : "requeue";
 }
 
 /** Counts the flow and ends it; it stays in `remaining` until nothing of it is left. */

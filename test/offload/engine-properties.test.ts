@@ -184,7 +184,7 @@ test("whatever happens in whatever order, credit is kept, and when all has ended
       expect([...run.world.controller.held.keys()]).toEqual([]);
       expect(run.world.controller.unacknowledged).toEqual([]);
     }),
-    { numRuns: 400 },
+    { numRuns: 300 },
   );
 });
 

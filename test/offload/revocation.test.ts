@@ -120,3 +120,33 @@ test("requests after a policy change carry its epoch", () => {
   world.work();
   expect(world.requests("request-offload").at(-1)?.flows[0]?.policyEpoch).toBe(2n);
 });
+
+test("a policy that allows offload again brings worthy flows back, without a new event", () => {
+  const world = connected(makeEntry(1), makeEntry(2));
+  const slow = makeEntry(3, { mark: 0 });
+  world.update(slow);
+  const never: JudgeFlow = () => ({ ...ALLOW, eligible: false });
+  applyPolicy(world, never);
+  world.work();
+  expect(world.flowCount).toBe(0);
+  applyPolicy(world, () => ALLOW, 2);
+  world.work();
+  world.activateAll();
+  expect(world.count("active")).toBe(2);
+  expect(world.flowCount).toBe(2);
+  expect(world.policies.get(2)).toEqual({ cutFlows: 0, cutOffloadedFlows: 0, late: [] });
+});
+
+test("a flow whose withdrawal is still in flight when offload is allowed again comes back", () => {
+  const world = connected(makeEntry(1));
+  applyPolicy(world, () => ({ ...ALLOW, eligible: false }));
+  applyPolicy(world, () => ALLOW, 2);
+  world.work();
+  for (let rounds = 0; rounds < 4; rounds++) {
+    world.advance(500);
+    world.work();
+  }
+  world.activateAll();
+  expect(world.count("active")).toBe(1);
+  expect(world.policies.size).toBe(2);
+});
