@@ -54,7 +54,7 @@ struct flow_packet {
 };
 
 /* Working memory. Without CAP_PERFMON the verifier puts a speculation barrier after each first write to the
- * stack; memory of a map is free of that. Programs run with bottom halves disabled, so one for each CPU is
+ * stack, and Linux 6.1 refuses a second write to part of a stack slot; memory of a map is free of that. Programs run with bottom halves disabled, so one for each CPU is
  * enough. */
 struct flow_scratch {
 	struct flow_frame frame;
@@ -63,6 +63,16 @@ struct flow_scratch {
 	__u32 index;
 	__u32 egress_ifindex;
 	__u32 egress_flags;
+	/* TTL to destination address of the IPv4 header that leaves. */
+	struct {
+		__u8 ttl;
+		__u8 protocol;
+		__sum16 check;
+		__u8 source[4];
+		__u8 destination[4];
+	} ipv4;
+	struct tcphdr tcp;
+	struct udphdr udp;
 };
 
 struct {
@@ -98,27 +108,26 @@ static __always_inline void flow_read_udp(const struct udphdr *udp, const struct
 }
 
 /* Reads the transport header behind IPv4 options; such packets go to the VM, but they are counted. */
-static __always_inline void flow_read_behind_options(void *context, const struct flow_frame *frame,
-						     struct flow_packet *packet)
+static __always_inline void flow_read_behind_options(void *context, struct flow_scratch *scratch)
 {
-	struct tcphdr tcp = {};
-	struct udphdr udp = {};
+	struct flow_packet *packet = &scratch->packet;
 	__u32 offset = ETH_HLEN + packet->l3_header_bytes;
 
 	packet->may_go_fast = 0;
 	if (packet->key.protocol == IPPROTO_TCP) {
-		if (FLOW_LOAD(context, offset, &tcp, sizeof(tcp)) == 0)
-			flow_read_tcp(&tcp, packet);
+		if (FLOW_LOAD(context, offset, &scratch->tcp, sizeof(scratch->tcp)) == 0)
+			flow_read_tcp(&scratch->tcp, packet);
 	} else if (packet->key.protocol == IPPROTO_UDP) {
-		if (FLOW_LOAD(context, offset, &udp, sizeof(udp)) == 0)
-			flow_read_udp(&udp, frame, packet);
+		if (FLOW_LOAD(context, offset, &scratch->udp, sizeof(scratch->udp)) == 0)
+			flow_read_udp(&scratch->udp, &scratch->frame, packet);
 	}
 }
 
 static __always_inline void flow_read_ipv4(void *context, void *data, void *data_end,
-					   const struct flow_frame *frame,
-					   struct flow_packet *packet)
+					   struct flow_scratch *scratch)
 {
+	const struct flow_frame *frame = &scratch->frame;
+	struct flow_packet *packet = &scratch->packet;
 	struct iphdr *ip = data + ETH_HLEN;
 	void *transport = data + ETH_HLEN + sizeof(*ip);
 	__u32 total;
@@ -147,7 +156,7 @@ static __always_inline void flow_read_ipv4(void *context, void *data, void *data
 	if (ip->frag_off & bpf_htons(IPV4_OFFSET_BITS))
 		return; /* Only the first of a fragmented packet has ports: none of them is the flow's. */
 	if (packet->l3_header_bytes != sizeof(*ip)) {
-		flow_read_behind_options(context, frame, packet);
+		flow_read_behind_options(context, scratch);
 	} else if (packet->key.protocol == IPPROTO_TCP) {
 		struct tcphdr *tcp = transport;
 		if ((void *)(tcp + 1) <= data_end)
@@ -283,7 +292,7 @@ static __always_inline int flow_read(void *context, void *data, void *data_end,
 	packet->has_key = 0;
 	packet->may_go_fast = 0;
 	if (ethernet->h_proto == bpf_htons(ETH_P_IP))
-		flow_read_ipv4(context, data, data_end, &scratch->frame, packet);
+		flow_read_ipv4(context, data, data_end, scratch);
 	else
 		flow_read_ipv6(data, data_end, &scratch->frame, packet);
 	/* A header that reaches beyond the packet has no ports to trust. */

@@ -52,36 +52,29 @@ static __always_inline int tc_rewrite_transport(struct __sk_buff *skb,
 	return failed;
 }
 
-static __always_inline int tc_rewrite_ipv4(struct __sk_buff *skb, const struct flow_packet *packet,
+static __always_inline int tc_rewrite_ipv4(struct __sk_buff *skb, struct flow_scratch *scratch,
 					   const struct flow_action *action)
 {
-	/* TTL to destination address; the header's own sum stays right, so skb->csum stays too. */
-	struct {
-		__u8 ttl;
-		__u8 protocol;
-		__sum16 check;
-		__u8 source[4];
-		__u8 destination[4];
-	} header;
-
-	header.ttl = packet->ttl - 1;
-	header.protocol = packet->key.protocol;
-	header.check = flow_ipv4_check(packet->ipv4_check, action->address_difference);
-	__builtin_memcpy(header.source, action->new_source, 4);
-	__builtin_memcpy(header.destination, action->new_destination, 4);
-	return bpf_skb_store_bytes(skb, ETH_HLEN + __builtin_offsetof(struct iphdr, ttl), &header,
-				   sizeof(header), 0);
+	/* The header's own sum stays right, so skb->csum stays too. */
+	scratch->ipv4.ttl = scratch->packet.ttl - 1;
+	scratch->ipv4.protocol = scratch->packet.key.protocol;
+	scratch->ipv4.check =
+		flow_ipv4_check(scratch->packet.ipv4_check, action->address_difference);
+	__builtin_memcpy(scratch->ipv4.source, action->new_source, 4);
+	__builtin_memcpy(scratch->ipv4.destination, action->new_destination, 4);
+	return bpf_skb_store_bytes(skb, ETH_HLEN + __builtin_offsetof(struct iphdr, ttl),
+				   &scratch->ipv4, sizeof(scratch->ipv4), 0);
 }
 
-static __always_inline int tc_rewrite_ipv6(struct __sk_buff *skb, const struct flow_packet *packet,
+static __always_inline int tc_rewrite_ipv6(struct __sk_buff *skb, struct flow_scratch *scratch,
 					   const struct flow_action *action)
 {
-	__u8 hop_limit = packet->ttl - 1;
 	int failed;
 
 	/* No header checksum covers these bytes, so skb->csum has to follow them. */
+	scratch->packet.ttl -= 1;
 	failed = bpf_skb_store_bytes(skb, ETH_HLEN + __builtin_offsetof(struct ipv6hdr, hop_limit),
-				     &hop_limit, 1, BPF_F_RECOMPUTE_CSUM);
+				     &scratch->packet.ttl, 1, BPF_F_RECOMPUTE_CSUM);
 	if (action->flags & FLOW_CHANGES_ADDRESSES)
 		failed |= bpf_skb_store_bytes(skb,
 					      ETH_HLEN + __builtin_offsetof(struct ipv6hdr, saddr),
@@ -89,16 +82,16 @@ static __always_inline int tc_rewrite_ipv6(struct __sk_buff *skb, const struct f
 	return failed;
 }
 
-static __always_inline int tc_rewrite(struct __sk_buff *skb, const struct flow_packet *packet,
+static __always_inline int tc_rewrite(struct __sk_buff *skb, struct flow_scratch *scratch,
 				      const struct flow_action *action)
 {
 	int failed;
 
-	if (packet->key.family == FLOW_FAMILY_IPV4)
-		failed = tc_rewrite_ipv4(skb, packet, action);
+	if (scratch->packet.key.family == FLOW_FAMILY_IPV4)
+		failed = tc_rewrite_ipv4(skb, scratch, action);
 	else
-		failed = tc_rewrite_ipv6(skb, packet, action);
-	failed |= tc_rewrite_transport(skb, packet, action);
+		failed = tc_rewrite_ipv6(skb, scratch, action);
+	failed |= tc_rewrite_transport(skb, &scratch->packet, action);
 	/* Destination, then source: the order of the Ethernet header. */
 	failed |= bpf_skb_store_bytes(skb, 0, action->new_destination_mac, 12,
 				      BPF_F_RECOMPUTE_CSUM);
@@ -127,7 +120,7 @@ int flowlift_flow(struct __sk_buff *skb)
 	action = flow_decide(skb, scratch);
 	if (!action)
 		return TC_ACT_UNSPEC;
-	if (tc_rewrite(skb, &scratch->packet, action)) {
+	if (tc_rewrite(skb, scratch, action)) {
 		__u64 *drops;
 
 		scratch->index = FLOW_DROP_REWRITE_FAILED;
