@@ -14,6 +14,8 @@ import type { GeneratorOptions } from "./generator-options.ts";
 import { type GeneratorMode, type RunningGenerator, startGenerator } from "./run-generator.ts";
 
 export const SERVER_ADDRESS = "192.0.2.100";
+/** How long the management process may take to find a data process that came back. */
+const DATA_RETURN_MS = 15_000;
 const ROOT_PRIVILEGES = { uid: 0, gid: 0, capabilities: "all" } as const;
 
 export class BenchRig {
@@ -56,13 +58,19 @@ export class BenchRig {
     return outcome.stdout;
   }
 
-  /** Sets the offload policy of red's appliance. */
+  /** Sets the offload policy of red's appliance; waits for a data process that was just started. */
   async setOffloadPolicy(enabled: boolean, worthinessPackets: number): Promise<void> {
     await this.netconf.edit(
       `<offload-policy xmlns="urn:flowlift:zones"><enabled>${enabled}</enabled>` +
         `<worthiness-packets>${worthinessPackets}</worthiness-packets></offload-policy>`,
     );
-    await this.netconf.commit();
+    const until = performance.now() + DATA_RETURN_MS;
+    for (;;) {
+      const reply = await this.netconf.call("<commit/>");
+      if (!reply.includes("rpc-error")) return;
+      if (performance.now() > until) throw new FlowliftError("LAB_FAILED", `No commit: ${reply}`);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
   }
 
   readMetrics(): Promise<Metrics> {
