@@ -30,6 +30,12 @@ const PATIENCE_MS = 3_000;
 /** For probes that must stay without an answer: their positive controls take some milliseconds. */
 export const BRIEFLY_MS = 400;
 
+const ECHO_TIMEOUT_MS = 10_000;
+/** A pipe's worth of lines that were printed before. */
+const SETTLE_MS = 150;
+/** A living connection has an echo every 20 ms. */
+const OBSERVE_MS = 400;
+
 /** Returns "NAME address port" for each probe; "refused", or null when nothing came back. */
 export async function ask(
   bed: Testbed,
@@ -73,6 +79,29 @@ export function hold(bed: Testbed, netns: string, host: string, port: number): H
     count += chunk.toString().split("echo").length - 1;
   });
   return { echoes: () => count, close: () => child.kill() };
+}
+
+/** Waits until each connection has had more echoes than `count` since now; throws when one has not. */
+export async function untilEchoes(
+  connections: readonly HeldConnection[],
+  count: number,
+): Promise<void> {
+  const start = connections.map((connection) => connection.echoes());
+  const deadlineMs = performance.now() + ECHO_TIMEOUT_MS;
+  const isLate = (connection: HeldConnection, index: number) =>
+    connection.echoes() - (start[index] ?? 0) <= count;
+  while (connections.some(isLate)) {
+    if (performance.now() > deadlineMs) throw new Error("a held connection does not answer");
+    await sleep(20);
+  }
+}
+
+/** Returns which connections still get echoes, after what was on its way has arrived. */
+export async function stillAlive(connections: readonly HeldConnection[]): Promise<boolean[]> {
+  await sleep(SETTLE_MS);
+  const before = connections.map((connection) => connection.echoes());
+  await sleep(OBSERVE_MS);
+  return connections.map((connection, index) => connection.echoes() > (before[index] ?? 0));
 }
 
 export function sleep(ms: number): Promise<void> {

@@ -10,7 +10,7 @@ import { buildProgram, DataProcess, Testbed } from "../appliance/testbed.ts";
 import { ask, BRIEFLY_MS, type Probe, serve } from "../appliance/traffic.ts";
 
 /** Rulesets tried; a longer campaign sets FLOWLIFT_EVALUATOR_CASES. */
-const CASES = Number(process.env["FLOWLIFT_EVALUATOR_CASES"] ?? 16);
+const CASES = Number(process.env["FLOWLIFT_EVALUATOR_CASES"] ?? 12);
 const SEED = Number(process.env["FLOWLIFT_EVALUATOR_SEED"] ?? 20_261_121);
 
 const bed = new Testbed();

@@ -12,7 +12,7 @@ import {
 } from "../../src/lib/conntrack/mark-bits.ts";
 import { acl, aclConfig, natConfig, zoneConfig } from "../appliance/configs.ts";
 import { buildProgram, DataProcess, Testbed } from "../appliance/testbed.ts";
-import { ask, hold, many, serve, sleep } from "../appliance/traffic.ts";
+import { ask, hold, many, serve, sleep, untilEchoes } from "../appliance/traffic.ts";
 
 interface SeenEvent {
   readonly kind: "new" | "update" | "destroy";
@@ -81,8 +81,7 @@ test("a flow becomes worthy once: service, place, assured; and tells its closing
   ] as const) {
     await data.commit(config);
     const held = hold(bed, "client", "192.0.2.10", 80);
-    const seen = await watch(() => sleep(600));
-    expect(held.echoes()).toBeGreaterThan(16);
+    const seen = await watch(() => untilEchoes([held], 20));
     const [worthy, ...more] = seen;
     expect(more).toEqual([]);
     expect(worthy?.mark).toBe(0x0002_0100 | MARK_ELIGIBLE | MARK_WORTHY | service);
@@ -142,8 +141,7 @@ test.each([
 ])("a flow is never worthy when %s", async (_, config) => {
   await data.commit({ ...ZONES, ...config });
   const held = hold(bed, "client", "192.0.2.10", 82);
-  const seen = await watch(() => sleep(500));
-  expect(held.echoes()).toBeGreaterThan(12);
+  const seen = await watch(() => untilEchoes([held], 20));
   expect(seen).toEqual([]);
   held.close();
 });
