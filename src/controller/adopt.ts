@@ -37,6 +37,8 @@ export function adoptVm(
       continue;
     }
     core.adopt(record, state);
+    // The slot must stay at the generation that the entries carry.
+    state.generation = Math.max(state.generation, flow.generation);
     adopted++;
   }
   if (adopted > 0) state.leaseEndsMs = nowMs + core.leaseMs;

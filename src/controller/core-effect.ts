@@ -17,6 +17,14 @@ export type CoreEffect =
       readonly flow: OffloadFlow;
       readonly refusal: Refusal;
     }
+  /** Flow ids that name nothing of this VM's: mistaken, or another tenant's. */
+  | {
+      readonly kind: "unknown-flows";
+      readonly vmKey: string;
+      readonly operation: "withdraw-offload" | "update-offload";
+      readonly epoch: Epoch;
+      readonly flowIds: readonly bigint[];
+    }
   /** A sequenced event was appended to the VM's log. */
   | {
       readonly kind: "event";

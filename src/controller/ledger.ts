@@ -43,6 +43,7 @@ export class Ledger {
     for (const effect of effects) {
       if (effect.kind === "event") this.#noteEvent(effect);
       else if (effect.kind === "refused") this.#noteRefusal(effect);
+      else if (effect.kind === "unknown-flows") this.#noteUnknown(effect);
       else if (effect.kind === "lease-expired") {
         const [tenant = "", vm = ""] = effect.vmKey.split("/");
         this.writeAudit({ what: "lease-expired", tenant, vm, count: effect.flows });
@@ -74,6 +75,15 @@ export class Ledger {
       this.metrics.refusals.add({ tenant, vm, reason: what.reason });
     }
     if (this.news.listenerCount("news") > 0) this.news.emit("news", toNews(vmKey, event, record));
+  }
+
+  #noteUnknown({ vmKey, operation, epoch, flowIds }: EffectOf<"unknown-flows">): void {
+    const [tenant = "", vm = ""] = vmKey.split("/");
+    const reason = "no-such-flow";
+    this.metrics.refusals.add({ tenant, vm, reason }, flowIds.length);
+    const [first] = flowIds;
+    const entry = { what: "flow-unknown", tenant, vm, epoch, flowId: String(first), reason };
+    this.writeAudit({ ...entry, detail: operation, count: flowIds.length });
   }
 
   #noteRefusal({ vmKey, epoch, flow, refusal }: EffectOf<"refused">): void {

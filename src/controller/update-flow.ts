@@ -15,6 +15,7 @@ import type {
 import { checkIdleTimeout, locateNextHop, type Refusal } from "./authorise.ts";
 import { type FlowRecord, flowKey } from "./flow-table.ts";
 import type { RequestContext, RequestOutcome } from "./request-context.ts";
+import { noteUnknown } from "./unknown-flows.ts";
 
 type Update = OffloadRequest & { kind: "update-offload" };
 
@@ -27,7 +28,11 @@ interface ChangedDirection {
 export function updateFlow(context: RequestContext, request: Update): RequestOutcome {
   const { core, state } = context;
   const record = core.table.find(state.vm.key, flowKey(request.epoch, request.flowId));
-  if (record?.phase.kind !== "active") return refused("no-such-flow", 0n);
+  if (record?.phase.kind !== "active") {
+    if (record === undefined)
+      noteUnknown(context, "update-offload", request.epoch, [request.flowId]);
+    return refused("no-such-flow", 0n);
+  }
   const { version } = record.flow;
   if (version !== request.expectedVersion) return refused("version-conflict", version);
   const changed = change(context, record, request);

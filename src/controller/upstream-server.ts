@@ -84,8 +84,7 @@ function takeCall(controller: Controller, call: Call, log: Log): void {
     return;
   }
   log.info("attached", { host, vm: key });
-  readFrames(controller, call, session, key, log);
-  session.take({ kind: "start" });
+  readFrames(controller, call, session, key, log); // The bridge says when the port has a peer.
 }
 
 function readFrames(

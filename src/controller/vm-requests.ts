@@ -15,6 +15,7 @@ import type {
 import { type FlowRecord, flowKey, NO_COUNTERS } from "./flow-table.ts";
 import { requestFlows } from "./grant.ts";
 import type { RequestContext, RequestOutcome } from "./request-context.ts";
+import { noteUnknown } from "./unknown-flows.ts";
 import { updateFlow } from "./update-flow.ts";
 import { WITHDRAWS_WAITING_MAX } from "./vm-state.ts";
 
@@ -80,6 +81,7 @@ function withdrawFlows(
     return { kind: "too-many", message };
   }
   const { records, unknown } = select(context, request.epoch, request.selection);
+  noteUnknown(context, "withdraw-offload", request.epoch, unknown);
   const results = new Map<bigint, WithdrawResult>();
   for (const { flow } of records.slice(0, RESULTS_PER_WITHDRAW_MAX)) {
     // Keeps the order; each is replaced when the flow has ended.
