@@ -29,7 +29,7 @@ const LIMITS = {
 };
 const YEAR_MS = 365 * 24 * 3600 * 1000;
 
-let site = new BridgeSite();
+let site: BridgeSite;
 let upstream: TestUpstream;
 const cleanups: (() => unknown)[] = [];
 
