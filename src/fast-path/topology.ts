@@ -5,7 +5,7 @@
  */
 import { FlowliftError } from "../lib/base/errors.ts";
 import type { MacAddress } from "../lib/inet/address.ts";
-import type { FastPathDriver, FastPathPort } from "./driver.ts";
+import type { FastPathDriver } from "./driver.ts";
 import type { DriverLimits } from "./flow-registry.ts";
 
 export type Topology = Parameters<FastPathDriver["configure"]>[0];
@@ -47,11 +47,6 @@ export function requireSlot(vmSlot: number, limits: DriverLimits): void {
 /** Returns the text under which a MAC address of a segment is kept. */
 export function placeKeyOf(segmentId: number, mac: MacAddress): string {
   return `${segmentId} ${mac}`;
-}
-
-/** Returns the ports by their interface's name. */
-export function indexByName(ports: readonly FastPathPort[]): ReadonlyMap<string, FastPathPort> {
-  return new Map(ports.map((port) => [port.interfaceName, port]));
 }
 
 function isIndex(value: number, max: number): boolean {

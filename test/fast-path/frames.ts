@@ -11,9 +11,6 @@ import {
 } from "../../src/lib/inet/address.ts";
 
 export const TCP_ACK = 0x10;
-export const TCP_FIN = 0x01;
-export const TCP_SYN = 0x02;
-export const TCP_RST = 0x04;
 
 export interface FrameShape {
   readonly destinationMac: MacAddress;

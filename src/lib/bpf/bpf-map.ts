@@ -6,7 +6,7 @@
  * Limit: BATCH_ENTRIES_MAX elements in one system call.
  */
 import { assert } from "../base/assert.ts";
-import { BpfError, checkBpf, E2BIG, ENOENT, getLibbpf } from "./libbpf.ts";
+import { BpfError, checkBpf, ENOENT, getLibbpf } from "./libbpf.ts";
 
 /** Longer batches gain nothing and hold the kernel longer. */
 export const BATCH_ENTRIES_MAX = 4096;
@@ -130,11 +130,6 @@ export class BpfMap {
       cursor = next;
     }
   }
-}
-
-/** True for the error of a hash that has no room. */
-export function isFull(error: unknown): boolean {
-  return error instanceof BpfError && error.errno === E2BIG;
 }
 
 let possibleCpus = 0;

@@ -12,7 +12,6 @@ import { describeError, FlowliftError } from "../base/errors.ts";
 export type Pointer = bigint;
 
 export const ENOENT = 2;
-export const E2BIG = 7;
 export const EEXIST = 17;
 export const ENODEV = 19;
 export const EINVAL = 22;
