@@ -15,7 +15,7 @@ const PROGRAM = "cli/demo/hostile.js";
 
 export type RequestKind = OffloadRequest["kind"];
 
-export type Answer = OffloadReply | (ServerMessage & { readonly kind: "error" });
+export type Answer = OffloadReply | Extract<ServerMessage, { readonly kind: "error" }>;
 
 /** A message as it is written: whoever sends it, the bytes are the same. */
 export interface RawRequest {
