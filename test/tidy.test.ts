@@ -102,7 +102,7 @@ test("the import table catches planted violations of every form", () => {
   expect(plant('import "../offload-protocol/framing.ts";', "/s/offload-bridge/a.ts")).toHaveLength(
     0,
   );
-  expect(plant('import "../cli/main.ts";', "/s/lib/base/a.ts")).toHaveLength(1);
+  expect(plant('import "../../cli/main.ts";', "/s/lib/base/a.ts")).toHaveLength(1);
   expect(plant("", "/s/unknown-room/a.ts")).toHaveLength(0);
   expect(plant('import "./b.ts";', "/s/unknown-room/a.ts")).toHaveLength(1);
 });

@@ -1,3 +1,4 @@
+/** UDP traffic programs. Effect: blocking sockets. */
 import {
   closeSocket,
   connectSocket,

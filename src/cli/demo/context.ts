@@ -4,7 +4,7 @@ import type { Lab } from "../../lab/lab.ts";
 import { FlowliftError } from "../../lib/base/errors.ts";
 import { NetconfClient } from "../netconf-client.ts";
 import { Ledger } from "./ledger.ts";
-import { type Metrics, readMetrics } from "./metrics.ts";
+import { readMetrics } from "./metrics.ts";
 
 export const SERVER_V4 = "192.0.2.100";
 export const SERVER_V6 = "2001:db8:0:1::100";
@@ -56,16 +56,6 @@ export async function forEachTenant<T>(
   work: (tenant: DemoTenant) => Promise<T>,
 ): Promise<T[]> {
   return await Promise.all(context.tenants.map(work));
-}
-
-/** Returns a metric of the controller that carries a tenant's name and, if given, another label. */
-export function tenantMetric(metrics: Metrics, name: string, tenant: string, label = ""): number {
-  for (const [key, value] of metrics) {
-    if (key.startsWith(`${name}{`) && key.includes(`tenant="${tenant}"`) && key.includes(label)) {
-      return value;
-    }
-  }
-  return 0;
 }
 
 /** How many of the tenant's flows are on the fast path now. */
