@@ -9,13 +9,18 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { MacAddress } from "../../lib/inet/address.ts";
-import type { Epoch, OffloadFlow, OffloadRequest } from "../../offload-protocol/messages.ts";
+import type {
+  Epoch,
+  OffloadFlow,
+  OffloadRequest,
+  WithdrawSelection,
+} from "../../offload-protocol/messages.ts";
 import type { Answer, HostileSession, RawRequest } from "./hostile-session.ts";
 import { findEntries } from "./isolation-effect.ts";
-import { makeFlow, plainValues } from "./isolation-flows.ts";
+import { listDirections, makeFlow, plainValues } from "./isolation-flows.ts";
 import { PROBE_MACS } from "./isolation-lab.ts";
 import { judgeAnswer, makeRequest, type Verdict } from "./isolation-request.ts";
-import type { ProbeSite } from "./isolation-site.ts";
+import type { ProbeSite, Side } from "./isolation-site.ts";
 import type { DumpedEntry, FastPathDump } from "./read-fast-path-maps.ts";
 
 /** A request about what exists; both tenants write the same bytes. */
@@ -40,6 +45,8 @@ export interface ReferenceFlows {
   readonly tagged: OffloadFlow;
   /** The victim's alone, in its older epoch; the hostile tenant has its flow id in the common one. */
   readonly older: OffloadFlow;
+  /** As well, under an id that the hostile tenant has nowhere. */
+  readonly oldest: OffloadFlow;
 }
 
 export interface ReferenceEpochs {
@@ -62,6 +69,7 @@ export function makeReferenceFlows(): ReferenceFlows {
     withdrawn: flow(12),
     tagged: flow(13, VICTIM_TAG),
     older: flow(14),
+    oldest: flow(15),
   };
 }
 
@@ -71,69 +79,86 @@ export function listReferenceCases(
   flows: ReferenceFlows,
   epochs: ReferenceEpochs,
 ): ReferenceCase[] {
-  const { common: epoch, older } = epochs;
-  const update = (flowId: bigint): Omit<OffloadRequest & { kind: "update-offload" }, never> => ({
-    kind: "update-offload",
-    epoch,
-    flowId,
-    expectedVersion: 1n,
-  });
-  const near = { ...update(flows.shared.back.flowId), replyEgress: { nextHop: PROBE_MACS.near } };
-  const far = {
-    ...update(flows.shared.forward.flowId),
-    originalEgress: { nextHop: PROBE_MACS.far },
-  };
-  const mtu = { ...update(flows.updated.flowId), originalEgress: { mtuBytes: CHANGED_MTU_BYTES } };
-  const withdraw = (of: OffloadFlow, at: Epoch): OffloadRequest => ({
-    kind: "withdraw-offload",
-    epoch: at,
-    selection: { kind: "flow-ids", flowIds: [of.flowId] },
-  });
-  const byTag = { kind: "policy-tag", policyTag: VICTIM_TAG } as const;
-  const tagged: OffloadRequest = { kind: "withdraw-offload", epoch, selection: byTag };
-  const make = new ReferenceCases(site);
+  const { common, older } = epochs;
   const { forward, back } = flows.shared;
+  const { far, near } = PROBE_MACS;
+  const mtuBytes = CHANGED_MTU_BYTES;
+  const make = new ReferenceCases(site);
   return [
-    make.inMaps("update-offload original-egress next-hop", far, (dump, slot) =>
-      leadsTo(dump, forward, slot, PROBE_MACS.far),
+    make.inMaps(
+      "update-offload original-egress next-hop",
+      { ...updateOf(forward, common), originalEgress: { nextHop: far } },
+      (dump, { sender }) => leadsTo(dump, forward, sender, far),
     ),
-    make.inMaps("update-offload reply-egress next-hop", near, (dump, slot) =>
-      leadsTo(dump, back, slot, PROBE_MACS.near),
+    make.inMaps(
+      "update-offload reply-egress next-hop",
+      { ...updateOf(back, common), replyEgress: { nextHop: near } },
+      (dump, { sender }) => leadsTo(dump, back, sender, near),
     ),
-    make.inMaps("update-offload flow-id", mtu, (dump) =>
-      entriesOf(dump, flows.updated).some(
-        ({ direction }) => direction.mtuBytes === CHANGED_MTU_BYTES,
-      ),
+    make.inMaps(
+      "update-offload flow-id",
+      { ...updateOf(flows.updated, common), originalEgress: { mtuBytes } },
+      (dump, { victim }) => hasMtu(dump, flows.updated, victim, mtuBytes),
+    ),
+    make.inMaps(
+      "update-offload epoch",
+      { ...updateOf(flows.older, older), originalEgress: { mtuBytes } },
+      (dump, { victim }) => hasMtu(dump, flows.older, victim, mtuBytes),
     ),
     make.inMaps(
       "withdraw-offload flow-id",
-      withdraw(flows.withdrawn, epoch),
-      (dump) => entriesOf(dump, flows.withdrawn).length === 0,
+      withdrawalOf(common, { kind: "flow-ids", flowIds: [flows.withdrawn.flowId] }),
+      (dump, { victim }) => entriesOf(dump, flows.withdrawn, victim).length === 0,
     ),
     make.inMaps(
       "withdraw-offload policy-tag",
-      tagged,
-      (dump) => entriesOf(dump, flows.tagged).length === 0,
+      withdrawalOf(common, { kind: "policy-tag", policyTag: VICTIM_TAG }),
+      (dump, { victim }) => entriesOf(dump, flows.tagged, victim).length === 0,
     ),
     make.paging(older),
-    make.inMaps("withdraw-offload epoch", withdraw(flows.older, older), (dump) => {
-      const slot = site.slotOf(dump, "victim").vmSlot;
-      return entriesOf(dump, flows.older).every(({ vmSlot }) => vmSlot !== slot);
-    }),
+    make.inMaps(
+      "withdraw-offload epoch",
+      withdrawalOf(older, { kind: "flow-ids", flowIds: [flows.older.flowId] }),
+      (dump, { victim }) => entriesOf(dump, flows.older, victim).length === 0,
+    ),
+    make.inMaps(
+      "withdraw-offload all, epoch",
+      withdrawalOf(older, { kind: "all" }),
+      (dump, { victim }) => entriesOf(dump, flows.oldest, victim).length === 0,
+    ),
     make.acknowledging(),
     make.renewing(older), // Last: it ends the common epoch of the hostile tenant.
   ];
 }
 
-function entriesOf(dump: FastPathDump, flow: OffloadFlow): DumpedEntry[] {
-  const reply = flow.reply === undefined ? [] : findEntries(dump, flow.reply);
-  return [...findEntries(dump, flow.original), ...reply];
+type Update = OffloadRequest & { readonly kind: "update-offload" };
+
+function updateOf({ flowId }: OffloadFlow, epoch: Epoch): Update {
+  return { kind: "update-offload", epoch, flowId, expectedVersion: 1n };
+}
+
+function withdrawalOf(epoch: Epoch, selection: WithdrawSelection): OffloadRequest {
+  return { kind: "withdraw-offload", epoch, selection };
+}
+
+function entriesOf(dump: FastPathDump, flow: OffloadFlow, slot: number): DumpedEntry[] {
+  return listDirections(flow)
+    .flatMap((direction) => findEntries(dump, direction))
+    .filter(({ vmSlot }) => vmSlot === slot);
 }
 
 function leadsTo(dump: FastPathDump, flow: OffloadFlow, slot: number, mac: MacAddress): boolean {
-  return entriesOf(dump, flow).some(
-    ({ vmSlot, direction }) => vmSlot === slot && direction.newDestinationMac === mac,
-  );
+  return entriesOf(dump, flow, slot).some(({ direction }) => direction.newDestinationMac === mac);
+}
+
+function hasMtu(dump: FastPathDump, flow: OffloadFlow, slot: number, mtuBytes: number): boolean {
+  return entriesOf(dump, flow, slot).some(({ direction }) => direction.mtuBytes === mtuBytes);
+}
+
+/** Whose entries are looked at. */
+interface Slots {
+  readonly sender: number;
+  readonly victim: number;
 }
 
 class ReferenceCases {
@@ -147,25 +172,32 @@ class ReferenceCases {
   inMaps(
     field: string,
     message: OffloadRequest,
-    isEffective: (dump: FastPathDump, slot: number) => boolean,
+    isEffective: (dump: FastPathDump, slots: Slots) => boolean,
   ): ReferenceCase {
     const site = this.#site;
-    const request = makeRequest(field.replaceAll(" ", "-"), message);
+    const request = makeRequest(field.replaceAll(/\W+/g, "-"), message);
+    const isShown = (dump: FastPathDump, sender: Side): boolean =>
+      isEffective(dump, {
+        sender: site.slotOf(dump, sender).vmSlot,
+        victim: site.slotOf(dump, "victim").vmSlot,
+      });
     return {
       field,
       request,
-      attack: async () => judgeAnswer(await site.hostile.call(request)),
-      isApplied: (dump) => isEffective(dump, site.slotOf(dump, "hostile").vmSlot),
+      attack: async () => {
+        const verdict = judgeAnswer(await site.hostile.call(request));
+        if (verdict.isDone) await sleep(SETTLE_MS);
+        return verdict;
+      },
+      isApplied: (dump) => isShown(dump, "hostile"),
       control: async () => {
         const verdict = judgeAnswer(await site.victim.call(request));
         if (!verdict.isDone) return verdict;
-        const isShown = async (): Promise<boolean> => {
-          const dump = await site.dump();
-          return isEffective(dump, site.slotOf(dump, "victim").vmSlot);
-        };
         // The driver is told of an update after its answer.
-        if (!(await isShown())) await sleep(SETTLE_MS);
-        if (await isShown()) return { isDone: true, text: `${verdict.text}, and the maps show it` };
+        if (!isShown(await site.dump(), "victim")) await sleep(SETTLE_MS);
+        if (isShown(await site.dump(), "victim")) {
+          return { isDone: true, text: `${verdict.text}, and the maps show it` };
+        }
         return { isDone: false, text: `${verdict.text}, but the maps do not show it` };
       },
     };

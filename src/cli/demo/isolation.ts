@@ -48,6 +48,12 @@ interface Judged extends IsolationCase {
   readonly isControlled: boolean;
 }
 
+/** What came of a request about what exists, at once. */
+interface Attacked {
+  readonly verdict: Verdict;
+  readonly dump: FastPathDump;
+}
+
 interface Outcome {
   readonly judged: readonly Judged[];
   /** Requests that nobody may make, so that nobody can be their positive control. */
@@ -82,9 +88,9 @@ async function runCases(site: ProbeSite, announce: (line: string) => void): Prom
   const epochs: ReferenceEpochs = { common: drawEpoch(), older: drawEpoch() };
   const flows = makeReferenceFlows();
   await site.introduceHosts();
-  const { shared, updated, withdrawn, tagged, older } = flows;
+  const { shared, updated, withdrawn, tagged, older, oldest } = flows;
   const both = [shared.forward, shared.back];
-  await holdFlows(site.victim, epochs.older, [older]);
+  await holdFlows(site.victim, epochs.older, [older, oldest]);
   await holdFlows(site.victim, epochs.common, [...both, updated, withdrawn, tagged]);
   await holdFlows(site.hostile, epochs.common, [...both, older]);
 
@@ -101,8 +107,11 @@ async function runCases(site: ProbeSite, announce: (line: string) => void): Prom
   await requests.undo();
   await requests.allowTwins();
   // The last of these ends the common epoch of the hostile tenant, so its own flows came before.
-  const attacks: Verdict[] = [];
-  for (const one of references) attacks.push(await one.attack());
+  const attacks: Attacked[] = [];
+  for (const one of references) {
+    const verdict = await one.attack();
+    attacks.push({ verdict, dump: await site.dump() });
+  }
   const end = await site.dump();
 
   announce(`${victim} writes the same bytes, and packets that match them`);
@@ -126,17 +135,17 @@ async function runCases(site: ProbeSite, announce: (line: string) => void): Prom
 
 async function judgeReference(
   one: ReferenceCase,
-  attack: Verdict | undefined,
+  attack: Attacked | undefined,
   end: FastPathDump,
 ): Promise<Judged> {
   assert(attack !== undefined, "every request was written");
   const control = await one.control();
   return {
     field: one.field,
-    hostile: attack.text,
+    hostile: attack.verdict.text,
     control: control.text,
-    isRefused: !attack.isDone,
-    isApplied: one.isApplied(end, attack),
+    isRefused: !attack.verdict.isDone,
+    isApplied: [attack.dump, end].some((dump) => one.isApplied(dump, attack.verdict)),
     isControlled: control.isDone,
   };
 }
