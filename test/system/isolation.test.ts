@@ -25,8 +25,8 @@ const PROBES: LabDefinition = addProbes({
   })),
 });
 
-/** 22 fields of a flow, 11 references to what exists. */
-const REQUESTS = 33;
+/** 22 fields of a flow, the 16 addresses and ports for IPv6 again, 11 references to what exists. */
+const REQUESTS = 49;
 
 /** Messages that name nothing of anybody's when red writes them: there is nothing to count or audit. */
 const UNCOUNTED: readonly string[] = [
@@ -146,16 +146,22 @@ function notRefused(result: IsolationResult): string[] {
 test("a prefix too many shows as requests granted, entries in the maps and packets forwarded", async () => {
   const running = await start(entitleRed(PROBES, "prefixes"));
   const result = await runIsolation(running, () => {});
-  expect(notRefused(result)).toEqual([
-    "request-offload original match source-address",
-    "request-offload original rewrite destination-address",
-    "request-offload reply rewrite destination-address",
-    "request-offload reply match source-address",
-  ]);
+  const fields = [
+    "original match source-address",
+    "reply rewrite destination-address",
+    "original rewrite destination-address",
+    "reply match source-address",
+  ];
+  expect(notRefused(result)).toEqual(
+    ["", " (IPv6)"].flatMap((suffix) => fields.map((field) => `request-offload ${field}${suffix}`)),
+  );
+  const texts = new Set(result.cases.map(({ hostile }) => hostile));
+  expect(texts).toContain("granted, it is in the maps, its packets are forwarded");
+  expect(texts).not.toContain("granted");
   expect(result).toMatchObject({
     crossTenantRequests: REQUESTS,
-    refused: REQUESTS - 4,
-    applied: 4,
+    refused: REQUESTS - 8,
+    applied: 8,
     controlsGranted: REQUESTS,
   });
 });

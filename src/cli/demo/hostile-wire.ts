@@ -14,8 +14,8 @@ const FRAME_BYTES_MAX = 2048;
 const POLL_MS = 5;
 const AF_PACKET = 17;
 const SOCK_RAW_NONBLOCK_CLOEXEC = 3 | 0o4000 | 0o2000000;
-/** In network byte order, as the kernel wants it. Only what arrives is seen, never what was sent. */
-const ETH_P_IP = 0x0008;
+/** In network byte order, as the kernel wants it. A socket does not see what it sent itself. */
+const ETH_P_ALL = 0x0300;
 const SOCKADDR_LL_BYTES = 20;
 const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
 const SOL_SOCKET = 1;
@@ -67,7 +67,7 @@ function open(place: Place): number {
     check(native.setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, room, 4), "size a packet socket");
     const address = Buffer.alloc(SOCKADDR_LL_BYTES);
     address.writeUInt16LE(AF_PACKET, 0);
-    address.writeUInt16LE(ETH_P_IP, 2);
+    address.writeUInt16LE(ETH_P_ALL, 2);
     address.writeInt32LE(findInterface(place.interface), 4);
     check(native.bind(fd, address, address.length), `bind a packet socket to ${place.interface}`);
     return fd;

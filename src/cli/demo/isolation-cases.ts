@@ -5,6 +5,7 @@
  * hostile tenant's own value there. A field of the reply is the mirror of one of the original (the reply
  * undoes the original), so these cases ask for both directions; the others for the original alone.
  */
+import type { AddressFamily } from "../../lib/inet/address.ts";
 import type { OffloadFlow } from "../../offload-protocol/messages.ts";
 import { type FlowShape, type FlowValues, makeFlow, plainValues } from "./isolation-flows.ts";
 import { PROBE_ADDRESSES, PROBE_MACS } from "./isolation-lab.ts";
@@ -19,6 +20,8 @@ export interface RequestCase {
 
 interface Spec {
   readonly field: string;
+  /** Default: 4. */
+  readonly family?: AddressFamily;
   readonly shape: FlowShape;
   readonly hasReply?: boolean;
   /** What is equal in both, beside the plain values. */
@@ -28,88 +31,71 @@ interface Spec {
   readonly own?: Partial<FlowValues>;
 }
 
-const { victimPool, victimHost, splitPool, nearSplitPool } = PROBE_ADDRESSES;
 const { victimVnicInside, victimVnicOutside, near, far } = PROBE_MACS;
 
-const SPLIT_OUTER = { outerAddress: splitPool };
-const SPLIT_INNER = { innerAddress: nearSplitPool };
-/** Ports of the shared addresses: one on the victim's side of the split, one on the other's. */
-const VICTIM_OUTER = { outerPort: 40_000 };
-const OWN_OUTER = { outerPort: 2000 };
-const VICTIM_INNER = { innerPort: 40_001 };
-const OWN_INNER = { innerPort: 2001 };
+/** Where a translated value stands in the original, and again in the reply that undoes it. */
+interface Translation {
+  readonly shape: FlowShape;
+  readonly end: "inner" | "outer";
+  readonly original:
+    | "match source"
+    | "match destination"
+    | "rewrite source"
+    | "rewrite destination";
+  readonly reply: Translation["original"];
+}
 
-/** The address and port specs, by where the value stands in the original. */
-const TRANSLATIONS: readonly (Omit<Spec, "field" | "hasReply"> & {
-  readonly original: string;
-  readonly reply: string;
-})[] = [
-  {
-    original: "match source-address",
-    reply: "rewrite destination-address",
-    shape: "out",
-    victim: { innerAddress: victimHost },
-  },
-  {
-    original: "match destination-address",
-    reply: "rewrite source-address",
-    shape: "in",
-    victim: { outerAddress: victimPool },
-  },
-  {
-    original: "match source-port",
-    reply: "rewrite destination-port",
-    shape: "out",
-    base: SPLIT_INNER,
-    victim: VICTIM_INNER,
-    own: OWN_INNER,
-  },
-  {
-    original: "match destination-port",
-    reply: "rewrite source-port",
-    shape: "in",
-    base: SPLIT_OUTER,
-    victim: VICTIM_OUTER,
-    own: OWN_OUTER,
-  },
-  {
-    original: "rewrite source-address",
-    reply: "match destination-address",
-    shape: "out",
-    victim: { outerAddress: victimPool },
-  },
-  {
-    original: "rewrite destination-address",
-    reply: "match source-address",
-    shape: "in",
-    victim: { innerAddress: victimHost },
-  },
-  {
-    original: "rewrite source-port",
-    reply: "match destination-port",
-    shape: "out",
-    base: SPLIT_OUTER,
-    victim: VICTIM_OUTER,
-    own: OWN_OUTER,
-  },
-  {
-    original: "rewrite destination-port",
-    reply: "match source-port",
-    shape: "in",
-    base: SPLIT_INNER,
-    victim: VICTIM_INNER,
-    own: OWN_INNER,
-  },
+const TRANSLATIONS: readonly Translation[] = [
+  { shape: "out", end: "inner", original: "match source", reply: "rewrite destination" },
+  { shape: "in", end: "outer", original: "match destination", reply: "rewrite source" },
+  { shape: "out", end: "outer", original: "rewrite source", reply: "match destination" },
+  { shape: "in", end: "inner", original: "rewrite destination", reply: "match source" },
 ];
+
+type Change = Pick<Spec, "base" | "victim" | "own">;
+
+/** An address that only the victim has. */
+function changeAddress(end: Translation["end"], family: AddressFamily): Change {
+  const { victimHost, victimPool } = PROBE_ADDRESSES[family];
+  return end === "inner"
+    ? { victim: { innerAddress: victimHost } }
+    : { victim: { outerAddress: victimPool } };
+}
+
+/** A port of a shared address on the victim's side of the split, and one on the other's. */
+function changePort(end: Translation["end"], family: AddressFamily): Change {
+  const { nearSplitPool, splitPool } = PROBE_ADDRESSES[family];
+  return end === "inner"
+    ? {
+        base: { innerAddress: nearSplitPool },
+        victim: { innerPort: 40_001 },
+        own: { innerPort: 2001 },
+      }
+    : {
+        base: { outerAddress: splitPool },
+        victim: { outerPort: 40_000 },
+        own: { outerPort: 2000 },
+      };
+}
+
+function listTranslations(family: AddressFamily): Spec[] {
+  const suffix = family === 4 ? "" : " (IPv6)";
+  return TRANSLATIONS.flatMap(({ shape, end, original, reply }) =>
+    (["address", "port"] as const).flatMap((leaf): Spec[] => {
+      const change = (leaf === "address" ? changeAddress : changePort)(end, family);
+      const spec = { shape, family, ...change };
+      return [
+        { ...spec, field: `original ${original}-${leaf}${suffix}` },
+        { ...spec, field: `reply ${reply}-${leaf}${suffix}`, hasReply: true },
+      ];
+    }),
+  );
+}
 
 const SPECS: readonly Spec[] = [
   { field: "original match vnic", shape: "out", victim: { vnic: victimVnicInside } },
   { field: "original egress vnic", shape: "out", victim: { egressVnic: victimVnicOutside } },
   { field: "original egress next-hop", shape: "out", victim: { nextHop: far } },
-  ...TRANSLATIONS.map(({ original, reply: _, ...spec }) => ({
-    field: `original ${original}`,
-    ...spec,
-  })),
   {
     field: "reply match vnic",
     shape: "out",
@@ -123,11 +109,8 @@ const SPECS: readonly Spec[] = [
     victim: { replyEgressVnic: victimVnicInside },
   },
   { field: "reply egress next-hop", shape: "out", hasReply: true, victim: { replyNextHop: near } },
-  ...TRANSLATIONS.map(({ original: _, reply, ...spec }) => ({
-    field: `reply ${reply}`,
-    hasReply: true,
-    ...spec,
-  })),
+  ...listTranslations(4),
+  ...listTranslations(6),
 ];
 
 /** The flow ids of cases and of their twins start here. */
@@ -137,7 +120,7 @@ export const TWIN_FLOW_ID = 2000n;
 /** Returns every case. */
 export function listRequestCases(): RequestCase[] {
   return SPECS.map((spec, index) => {
-    const plain = { ...plainValues(spec.shape, 2 * index), ...spec.base };
+    const plain = { ...plainValues(spec.shape, 2 * index, spec.family), ...spec.base };
     const options = { hasReply: spec.hasReply ?? false };
     const apart = (values: Partial<FlowValues>): FlowValues =>
       spread({ ...plain, ...values }, index);

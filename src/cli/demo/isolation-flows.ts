@@ -5,7 +5,7 @@
  *   out  (source, server) => (newSource, server)                  from the inner segment to the outer
  *   in   (stranger, destination) => (stranger, newDestination)    from the outer segment to the inner
  */
-import type { IpAddress, MacAddress } from "../../lib/inet/address.ts";
+import type { AddressFamily, IpAddress, MacAddress } from "../../lib/inet/address.ts";
 import type { FlowDirection, OffloadFlow } from "../../offload-protocol/messages.ts";
 import { PROBE_ADDRESSES, PROBE_MACS } from "./isolation-lab.ts";
 
@@ -29,14 +29,20 @@ export interface FlowValues {
   /** What the outside sees: new source of `out`, destination of `in`. */
   readonly outerAddress: IpAddress;
   readonly outerPort: number;
-  /** The stranger's port of `in`. */
+  /** Whom the tenant talks to: the server of `out`, the stranger of `in`. */
+  readonly peerAddress: IpAddress;
   readonly peerPort: number;
 }
 
 export type FlowShape = "out" | "in";
 
 /** Returns the values that both tenants are entitled to; `index` keeps the ports of flows apart. */
-export function plainValues(shape: FlowShape, index: number): FlowValues {
+export function plainValues(
+  shape: FlowShape,
+  index: number,
+  family: AddressFamily = 4,
+): FlowValues {
+  const addresses = PROBE_ADDRESSES[family];
   const { vnicInside, vnicOutside, client, server } = PROBE_MACS;
   const there = { vnic: vnicInside, egressVnic: vnicOutside, nextHop: server };
   const back = { vnic: vnicOutside, egressVnic: vnicInside, nextHop: client };
@@ -46,11 +52,12 @@ export function plainValues(shape: FlowShape, index: number): FlowValues {
     replyVnic: second.vnic,
     replyEgressVnic: second.egressVnic,
     replyNextHop: second.nextHop,
-    innerAddress: PROBE_ADDRESSES.client,
+    innerAddress: addresses.client,
     innerPort: 20_000 + index,
-    outerAddress: PROBE_ADDRESSES.pool,
+    outerAddress: addresses.pool,
     outerPort: 30_000 + index,
-    peerPort: 50_000 + index,
+    peerAddress: shape === "out" ? addresses.server : addresses.stranger,
+    peerPort: shape === "out" ? SERVER_PORT : 50_000 + index,
   };
 }
 
@@ -83,9 +90,9 @@ function originalOut(values: FlowValues): FlowDirection {
       vnic: values.vnic,
       protocol: UDP,
       sourceAddress: values.innerAddress,
-      destinationAddress: PROBE_ADDRESSES.server,
+      destinationAddress: values.peerAddress,
       sourcePort: values.innerPort,
-      destinationPort: SERVER_PORT,
+      destinationPort: values.peerPort,
     },
     rewrite: { sourceAddress: values.outerAddress, sourcePort: values.outerPort },
     egress: { vnic: values.egressVnic, nextHop: values.nextHop, mtuBytes: MTU_BYTES },
@@ -97,7 +104,7 @@ function originalIn(values: FlowValues): FlowDirection {
     match: {
       vnic: values.vnic,
       protocol: UDP,
-      sourceAddress: PROBE_ADDRESSES.stranger,
+      sourceAddress: values.peerAddress,
       destinationAddress: values.outerAddress,
       sourcePort: values.peerPort,
       destinationPort: values.outerPort,

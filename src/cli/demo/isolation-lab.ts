@@ -10,6 +10,7 @@
 import type { LabDefinition, LabExternalPool, LabTenant } from "../../lab/definition.ts";
 import { assert } from "../../lib/base/assert.ts";
 import {
+  type AddressFamily,
   type IpAddress,
   type MacAddress,
   parseIpAddress,
@@ -47,26 +48,48 @@ type ProbeAddress =
   | "client"
   | "server"
   | "pool"
+  /** On the outer segment; ports up to PORTS_SPLIT are the hostile tenant's, the others the victim's. */
   | "splitPool"
+  /** The same on the inner segment. */
   | "nearSplitPool"
   | "victimPool"
   | "victimHost"
+  | "far"
+  /** Somebody on the Internet. */
   | "stranger";
 
 /** Both tenants' unless split by ports or the victim's alone. */
-export const PROBE_ADDRESSES: Readonly<Record<ProbeAddress, IpAddress>> = {
-  client: ip("10.201.0.10"),
-  server: ip("198.18.1.10"),
-  pool: ip("198.51.100.200"),
-  /** On the outer segment; ports up to PORTS_SPLIT are the hostile tenant's, the others the victim's. */
-  splitPool: ip("198.51.100.201"),
-  /** The same on the inner segment. */
-  nearSplitPool: ip("100.64.0.1"),
-  victimPool: ip("198.51.100.210"),
-  victimHost: ip("10.202.0.10"),
-  /** Somebody on the Internet. */
-  stranger: ip("198.18.0.9"),
+export const PROBE_ADDRESSES: Readonly<
+  Record<AddressFamily, Readonly<Record<ProbeAddress, IpAddress>>>
+> = {
+  4: {
+    client: ip("10.201.0.10"),
+    server: ip("198.18.1.10"),
+    pool: ip("198.51.100.200"),
+    splitPool: ip("198.51.100.201"),
+    nearSplitPool: ip("100.64.0.1"),
+    victimPool: ip("198.51.100.210"),
+    victimHost: ip("10.202.0.10"),
+    far: ip("198.18.1.11"),
+    stranger: ip("198.18.0.9"),
+  },
+  6: {
+    client: ip("fd00:0:0:201::10"),
+    server: ip("2001:db8:0:201::10"),
+    pool: ip("2001:db8:0:fff::200"),
+    splitPool: ip("2001:db8:0:fff::201"),
+    nearSplitPool: ip("fd00:0:0:fff::1"),
+    victimPool: ip("2001:db8:0:fff::210"),
+    victimHost: ip("fd00:0:0:202::10"),
+    far: ip("2001:db8:0:201::11"),
+    stranger: ip("2001:db8:ffff::9"),
+  },
 };
+
+const COMMON_INSIDE = ["10.201.0.0/24", "fd00:0:0:201::/64"];
+const VICTIM_INSIDE = ["10.202.0.0/24", "fd00:0:0:202::/64"];
+const COMMON_OUTSIDE = ["198.18.1.0/24", "2001:db8:0:201::/64"];
+const FAMILIES = [4, 6] as const;
 
 /** The hostile tenant's last port of the shared addresses. */
 export const PORTS_SPLIT = 32_767;
@@ -90,10 +113,10 @@ function addProbe(tenant: LabTenant, isVictim: boolean): LabTenant {
       ...tenant.segments,
       {
         name: PROBE_INSIDE,
-        prefixes: isVictim ? ["10.201.0.0/24", "10.202.0.0/24"] : ["10.201.0.0/24"],
+        prefixes: isVictim ? [...COMMON_INSIDE, ...VICTIM_INSIDE] : COMMON_INSIDE,
         transit: false,
       },
-      { name: PROBE_OUTSIDE, prefixes: ["198.18.1.0/24"], transit: true },
+      { name: PROBE_OUTSIDE, prefixes: COMMON_OUTSIDE, transit: true },
     ],
     externalPools: [...tenant.externalPools, ...listPools(isVictim)],
     appliances: [
@@ -119,30 +142,30 @@ function addProbe(tenant: LabTenant, isVictim: boolean): LabTenant {
     ],
     hosts: [
       ...tenant.hosts,
-      host("client", PROBE_INSIDE, `${PROBE_ADDRESSES.client}/24`),
-      host("server", PROBE_OUTSIDE, `${PROBE_ADDRESSES.server}/24`),
+      host("client", PROBE_INSIDE, "client"),
+      host("server", PROBE_OUTSIDE, "server"),
       ...(isVictim
-        ? [
-            host("near", PROBE_INSIDE, `${PROBE_ADDRESSES.victimHost}/24`),
-            host("far", PROBE_OUTSIDE, "198.18.1.11/24"),
-          ]
+        ? [host("near", PROBE_INSIDE, "victimHost"), host("far", PROBE_OUTSIDE, "far")]
         : []),
     ],
   };
 }
 
 function listPools(isVictim: boolean): LabExternalPool[] {
-  const { pool, splitPool, nearSplitPool, victimPool } = PROBE_ADDRESSES;
   const ports = isVictim
     ? { lower: PORTS_SPLIT + 1, upper: PORT_MAX }
     : { lower: PORT_MIN, upper: PORTS_SPLIT };
   const outside = { segment: PROBE_OUTSIDE };
-  return [
-    { name: "probe", prefix: `${pool}/32`, ...outside },
-    { name: "probe-split", prefix: `${splitPool}/32`, ...outside, ports },
-    { name: "probe-near", prefix: `${nearSplitPool}/32`, segment: PROBE_INSIDE, ports },
-    ...(isVictim ? [{ name: "probe-own", prefix: `${victimPool}/32`, ...outside }] : []),
-  ];
+  return FAMILIES.flatMap((family) => {
+    const { pool, splitPool, nearSplitPool, victimPool } = PROBE_ADDRESSES[family];
+    const whole = (address: IpAddress): string => `${address}/${family === 4 ? 32 : 128}`;
+    return [
+      { name: `probe${family}`, prefix: whole(pool), ...outside },
+      { name: `split${family}`, prefix: whole(splitPool), ...outside, ports },
+      { name: `near${family}`, prefix: whole(nearSplitPool), segment: PROBE_INSIDE, ports },
+      ...(isVictim ? [{ name: `own${family}`, prefix: whole(victimPool), ...outside }] : []),
+    ];
+  });
 }
 
 function vnic(
@@ -153,11 +176,11 @@ function vnic(
   return { name, segment, addresses: [], mac: address };
 }
 
-function host(name: ProbeHost, segment: string, address: string): LabTenant["hosts"][number] {
+function host(name: ProbeHost, segment: string, address: ProbeAddress): LabTenant["hosts"][number] {
   return {
     name: PROBE_HOSTS[name],
     segment,
-    addresses: [address],
+    addresses: [`${PROBE_ADDRESSES[4][address]}/24`, `${PROBE_ADDRESSES[6][address]}/64`],
     mac: PROBE_MACS[name],
     routes: [],
   };

@@ -71,10 +71,14 @@ export class RequestCases {
     const after = await site.dump();
     this.list.forEach((one, index) => {
       const sent = (["hostile", "victim"] as const).flatMap((side) => this.#packetsOf(index, side));
-      one.isApplied =
-        isInMaps(before, one.flow) ||
-        isInMaps(after, one.flow) ||
-        sent.some((packet) => wasForwarded(packet, seen));
+      const isShown = [before, after].some((dump) => isInMaps(dump, one.flow));
+      const isForwarded = sent.some((packet) => wasForwarded(packet, seen));
+      one.isApplied = isShown || isForwarded;
+      const traces = [
+        ...(isShown ? ["it is in the maps"] : []),
+        ...(isForwarded ? ["its packets are forwarded"] : []),
+      ];
+      one.hostile = { ...one.hostile, text: [one.hostile.text, ...traces].join(", ") };
     });
     // Every vNIC of the cases is the victim's, so each packet in its network must have met its slot.
     const met = (dump: FastPathDump): number => {

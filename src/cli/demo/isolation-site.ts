@@ -130,7 +130,7 @@ export class ProbeSite {
 
   /** Lets each host send once, so that it is known where it lives. */
   async introduceHosts(): Promise<void> {
-    const { client, server } = PROBE_ADDRESSES;
+    const { client, server } = PROBE_ADDRESSES[4];
     await this.exchange(
       PLACES.map(({ side, host }) => ({
         side,
