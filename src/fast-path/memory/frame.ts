@@ -137,7 +137,9 @@ export function rewriteFrame(bytes: Buffer, direction: FastPathDirection): Buffe
   const packet = frame.subarray(ETHERNET_BYTES);
   const isIpv4 = frame.readUInt16BE(12) === TYPE_IPV4;
   const at = isIpv4 ? IPV4_HEADER_BYTES : IPV6_HEADER_BYTES;
-  const total = isIpv4 ? packet.readUInt16BE(2) : packet.readUInt16BE(4) + IPV6_HEADER_BYTES;
+  const stated = isIpv4 ? packet.readUInt16BE(2) : packet.readUInt16BE(4) + IPV6_HEADER_BYTES;
+  // A segmented frame's length field may say anything (0 above 64 kB): its segments get their own.
+  const total = stated < at ? packet.length : stated;
   const checkAt = at + (direction.protocol === PROTOCOL_TCP ? 16 : 6);
   const hadChecksum = packet.readUInt16BE(checkAt) !== 0;
   if (isIpv4) {
