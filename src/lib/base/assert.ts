@@ -5,11 +5,6 @@ export function assert(condition: boolean, invariant: string): asserts condition
   if (!condition) throw new AssertionFailure(invariant);
 }
 
-/** Marks a branch that the types exclude. */
-export function unreachable(value: never, what: string): never {
-  throw new AssertionFailure(`${what}: ${JSON.stringify(value)} cannot occur`);
-}
-
 /** A broken invariant of this program: a bug, not bad input. */
 export class AssertionFailure extends Error {
   override readonly name = "AssertionFailure";
