@@ -86,7 +86,6 @@ function receiveAll(fds: readonly number[], into: Frame[]): void {
 }
 
 async function carryOut({ id, frames, listenMs }: Order, fds: readonly number[]): Promise<void> {
-  receiveAll(fds, []); // Of before.
   for (const { at, bytes } of frames) {
     const frame = Buffer.from(bytes, "base64");
     check(native.send(fds[at], frame, frame.length, 0), "send a frame");

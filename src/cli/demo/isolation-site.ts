@@ -40,7 +40,7 @@ const PLACES: readonly { readonly side: Side; readonly host: ProbeHost }[] = [
 ];
 
 /** How long arriving frames are waited for; on veth they take microseconds. */
-const LISTEN_MS = 150;
+const LISTEN_MS = 100;
 
 interface Seen {
   readonly id: number;
@@ -112,7 +112,13 @@ export class ProbeSite {
     throw new FlowliftError("LAB_FAILED", "The fast path does not know the probes' vNICs");
   }
 
-  /** Sends packets and returns every marked one that then arrives at any probe host. */
+  /** Returns how many packets for a side's virtual machine the fast path has met. */
+  packetsMet(dump: FastPathDump, side: Side): number {
+    const { fastPackets, passedPackets } = this.slotOf(dump, side);
+    return fastPackets + passedPackets;
+  }
+
+  /** Sends packets and returns every marked one that arrived at any probe host since the last call. */
   async exchange(packets: readonly Packet[]): Promise<Packet[]> {
     const id = ++this.#exchanges;
     const frames = packets.map(({ side, host, datagram }) => ({
