@@ -4,14 +4,29 @@ import { parseFlags } from "./arguments.ts";
 import { runDemo } from "./demo/run-demo.ts";
 import { PersonScreen, QuietScreen } from "./demo/screen.ts";
 
-const USAGE = "flowlift demo [--json]";
+const USAGE = "flowlift demo [--json] [--name NAME]";
 
 /** Runs the demo; with --json the report is the last line of standard output. */
 export async function run(args: readonly string[]): Promise<number> {
-  const flags = parseFlags(args, { values: [], switches: ["json"], positionalsMax: 0 }, USAGE);
-  const isJson = flags.switches.has("json");
+  const spec = {
+    values: ["name", "run-directory", "dist-directory"],
+    switches: ["json"],
+    positionalsMax: 0,
+  };
+  const { values, switches } = parseFlags(args, spec, USAGE);
+  const isJson = switches.has("json");
+  const ended = new AbortController();
+  const end = (): void => ended.abort();
+  process.once("SIGINT", end);
+  process.once("SIGTERM", end);
   const screen = isJson ? new QuietScreen() : new PersonScreen(process.stdout);
-  const report = await runDemo(screen);
+  const { name, "run-directory": runDirectory, "dist-directory": distDirectory } = values;
+  const report = await runDemo(screen, {
+    ...(name === undefined ? {} : { name }),
+    ...(runDirectory === undefined ? {} : { runDirectory }),
+    ...(distDirectory === undefined ? {} : { distDirectory }),
+    signal: ended.signal,
+  });
   screen.summary(report);
   if (isJson) process.stdout.write(`${JSON.stringify(report)}\n`);
   return report.ok ? EXIT_HELD : EXIT_CLAIM_FAILED;

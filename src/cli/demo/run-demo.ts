@@ -7,6 +7,7 @@
 import type { Lab } from "../../lab/lab.ts";
 import { defaultLabFile, readLabFile } from "../../lab/lab-file.ts";
 import { startLab } from "../../lab/start-lab.ts";
+import { FlowliftError } from "../../lib/base/errors.ts";
 import { percentileOf } from "../../lib/base/statistics.ts";
 import { type DemoContext, type DemoTenant, forEachTenant, openTenant } from "./context.ts";
 import { runEverydayTraffic, TenantServers } from "./everyday-traffic.ts";
@@ -29,37 +30,42 @@ import { readTimeToActive } from "./time-to-active.ts";
 const TENANTS = ["red", "blue"];
 const LAB_NAME = "demo";
 
-/** Runs every phase and returns the judged report. */
-export async function runDemo(screen: Screen): Promise<DemoReport> {
+export interface DemoOptions {
+  /** Default: demo. */
+  readonly name?: string;
+  readonly runDirectory?: string;
+  readonly distDirectory?: string;
+  /** Ends the demo early; everything is cleaned up first. */
+  readonly signal: AbortSignal;
+}
+
+/** Runs every phase and returns the judged report. Throws LAB_FAILED when it was ended early. */
+export async function runDemo(screen: Screen, options: DemoOptions): Promise<DemoReport> {
   const started = performance.now();
   screen.step("building two tenants with equal addresses, each with its own appliance");
   const definition = addProbes(readLabFile(defaultLabFile()));
+  const { signal, ...places } = options;
   const lab = await startLab(definition, {
     name: LAB_NAME,
+    ...places,
+    signal,
     announce: (line) => screen.step(line),
   });
-  const stop = stopOnSignal(lab);
   try {
-    return await runClaims(lab, screen, started);
+    return await Promise.race([runClaims(lab, screen, started), rejectWhenEnded(signal)]);
   } finally {
     await screen.stopFollowing();
     await lab.stop();
-    stop();
   }
 }
 
 /** A person who presses Ctrl-C gets the machine back as it was. */
-function stopOnSignal(lab: Lab): () => void {
-  const end = (): void => {
-    process.stderr.write("flowlift: stopping the demo and cleaning up\n");
-    void lab.stop().finally(() => process.exit(1));
-  };
-  process.once("SIGINT", end);
-  process.once("SIGTERM", end);
-  return () => {
-    process.off("SIGINT", end);
-    process.off("SIGTERM", end);
-  };
+function rejectWhenEnded(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const end = (): void => reject(new FlowliftError("LAB_FAILED", "The demo was ended early"));
+    if (signal.aborted) end();
+    else signal.addEventListener("abort", end, { once: true });
+  });
 }
 
 async function runClaims(lab: Lab, screen: Screen, started: number): Promise<DemoReport> {
