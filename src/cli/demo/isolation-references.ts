@@ -21,6 +21,7 @@ import { listDirections, makeFlow, plainValues } from "./isolation-flows.ts";
 import { PROBE_MACS } from "./isolation-lab.ts";
 import { judgeAnswer, makeRequest, type Verdict } from "./isolation-request.ts";
 import type { ProbeSite, Side } from "./isolation-site.ts";
+import { eventually, SETTLE_MS, settled } from "./isolation-wait.ts";
 import type { DumpedEntry, FastPathDump } from "./read-fast-path-maps.ts";
 
 /** A request about what exists; both tenants write the same bytes. */
@@ -55,8 +56,6 @@ export interface ReferenceEpochs {
   readonly older: Epoch;
 }
 
-/** How long an event may take that is not expected, and the driver for an update. */
-const SETTLE_MS = 200;
 const VICTIM_TAG = 4242;
 const CHANGED_MTU_BYTES = 1400;
 
@@ -194,11 +193,9 @@ class ReferenceCases {
         const verdict = judgeAnswer(await site.victim.call(request));
         if (!verdict.isDone) return verdict;
         // The driver is told of an update after its answer.
-        if (!isShown(await site.dump(), "victim")) await sleep(SETTLE_MS);
-        if (isShown(await site.dump(), "victim")) {
-          return { isDone: true, text: `${verdict.text}, and the maps show it` };
-        }
-        return { isDone: false, text: `${verdict.text}, but the maps do not show it` };
+        const isDone = await eventually(async () => isShown(await site.dump(), "victim"));
+        const text = isDone ? "and the maps show it" : "but the maps do not show it";
+        return { isDone, text: `${verdict.text}, ${text}` };
       },
     };
   }
@@ -230,25 +227,31 @@ class ReferenceCases {
     const { hostile, victim } = this.#site;
     const sequence = victim.events.at(-1)?.sequence ?? 0n;
     const request = makeRequest("acknowledge", { kind: "acknowledge-events", sequence });
-    const look = async (session: HostileSession): Promise<Verdict> => {
-      const count = victim.events.filter((event) => event.sequence <= sequence).length;
-      const answer = judgeAnswer(await session.call(request));
+    const held = (): number => victim.events.filter((event) => event.sequence <= sequence).length;
+    /** Returns how many events the victim had, and how many it is told again. */
+    const look = async (session: HostileSession, expected: (count: number) => number) => {
+      const count = held();
+      await session.call(request);
       await victim.reopen();
-      const repeated = (): number =>
-        victim.events.filter((event) => event.sequence <= sequence).length;
-      const isTold = (): boolean => count > 0 && repeated() === count;
-      // Answers come before events, so what comes at all comes soon.
-      if (!isTold()) await sleep(SETTLE_MS);
-      return isTold()
-        ? { isDone: false, text: `refused: the victim is told its ${count} events again` }
-        : { isDone: repeated() === 0, text: `${answer.text}, ${repeated()} events told again` };
+      const isAsExpected = async (): Promise<boolean> => held() === expected(count);
+      if (await eventually(isAsExpected)) await sleep(SETTLE_MS);
+      return { count, repeated: held() };
     };
     return {
       field: "acknowledge-events sequence",
       request,
-      attack: () => look(hostile),
+      attack: async () => {
+        const { count, repeated } = await look(hostile, (had) => had);
+        return count > 0 && repeated === count
+          ? { isDone: false, text: `refused: the victim is told its ${count} events again` }
+          : { isDone: true, text: `the victim is told ${repeated} of ${count} events again` };
+      },
       isApplied: (_, { isDone }) => isDone,
-      control: () => look(victim),
+      control: async () => {
+        const { count, repeated } = await look(victim, () => 0);
+        const text = `answered, ${repeated} of ${count} events told again`;
+        return { isDone: count > 0 && repeated === 0, text };
+      },
     };
   }
 
@@ -258,11 +261,12 @@ class ReferenceCases {
     const request = makeRequest("renew-lease", { kind: "renew-lease", epoch: older });
     const deadline = async (): Promise<string> =>
       site.slotOf(await site.dump(), "victim").deadlineNs;
-    const look = async (session: HostileSession): Promise<Verdict> => {
-      const before = await deadline();
+    const look = async (session: HostileSession, isExpected: boolean): Promise<Verdict> => {
+      const before = await settled(deadline); // The victim's session may just have been opened.
       const { text } = judgeAnswer(await session.call(request));
-      await sleep(SETTLE_MS);
-      const isDone = (await deadline()) !== before;
+      const hasMoved = async (): Promise<boolean> => (await deadline()) !== before;
+      if (!isExpected) await sleep(SETTLE_MS);
+      const isDone = isExpected ? await eventually(hasMoved) : await hasMoved();
       return isDone
         ? { isDone, text: `${text}, the deadline in the maps moved` }
         : { isDone, text: "refused: the victim's deadline in the maps stays" };
@@ -270,9 +274,9 @@ class ReferenceCases {
     return {
       field: "renew-lease epoch",
       request,
-      attack: () => look(site.hostile),
+      attack: () => look(site.hostile, false),
       isApplied: (_, { isDone }) => isDone,
-      control: () => look(site.victim),
+      control: () => look(site.victim, true),
     };
   }
 }
