@@ -16,6 +16,9 @@ export interface GeneratorOptions {
   readonly ratePerSec?: number;
   /** First local port of udp-exchange. */
   readonly sourcePort?: number;
+  /** udp-blast writes whole frames to this neighbour: the sender then costs little. Needs CAP_NET_RAW. */
+  readonly nextHopMac?: string;
+  readonly sourceMac?: string;
   /** udp-hold answers this long; udp-blast first exchanges a few datagrams a flow for this long. */
   readonly warmUpSeconds?: number;
 }

@@ -1,10 +1,14 @@
 /** UDP traffic programs. Effect: blocking sockets. */
+import { FlowliftError } from "../../lib/base/errors.ts";
+import { type MacAddress, parseMacAddress } from "../../lib/inet/address.ts";
+import { encodeUdpFrame } from "../../lib/inet/udp-frame.ts";
 import {
   closeSocket,
   connectSocket,
   DatagramBatch,
   encodeSocketAddress,
   MSG_DONTWAIT,
+  openPacketSocket,
   openSocket,
   receiveBytes,
   SOCK_DGRAM,
@@ -16,27 +20,54 @@ import { addressOf, type GeneratorOptions, POLL_MS, untilOf } from "./generator-
 const BATCH_COUNT = 64;
 const BUFFER_BYTES = 8 * 1024 * 1024;
 
-/** Sends small datagrams over many flows as fast as the kernel takes them. */
+const BLAST_FLOWS = 16;
+const BLAST_FIRST_PORT = 20_000;
+/** 18 bytes make the smallest Ethernet frame, 60 bytes without checksum. */
+const BLAST_PAYLOAD_BYTES = 18;
+const BLAST_INTERFACE = "eth0";
+
+/** Sends small frames over many flows as fast as the kernel takes them, after each flow was answered. */
 export function udpBlast(options: GeneratorOptions): object {
   const address = addressOf(options.address);
-  const flows = options.flows ?? 16;
-  const batch = new DatagramBatch(BATCH_COUNT, options.payloadBytes ?? 18);
+  const source = addressOf(options.sourceAddress ?? "");
   const to = encodeSocketAddress(address, options.port);
-  const sockets = Array.from({ length: flows }, () => {
-    const fd = openSocket(SOCK_DGRAM, socketFamily(address), { bufferBytes: BUFFER_BYTES });
+  const ports = Array.from(
+    { length: options.flows ?? BLAST_FLOWS },
+    (_, i) => BLAST_FIRST_PORT + i,
+  );
+  const sockets = ports.map((port) => {
+    const fd = openSocket(SOCK_DGRAM, socketFamily(address), { address: source, port });
     connectSocket(fd, to);
     return fd;
   });
   warmUp(sockets, options.warmUpSeconds ?? 0);
+  const packetSocket = openPacketSocket(BLAST_INTERFACE);
+  const batches = ports.map((sourcePort) => {
+    const frame = encodeUdpFrame({
+      sourceMac: macOf(options.sourceMac),
+      destinationMac: macOf(options.nextHopMac),
+      ...{ source, destination: address, sourcePort, destinationPort: options.port },
+      payloadBytes: BLAST_PAYLOAD_BYTES,
+    });
+    const batch = new DatagramBatch(BATCH_COUNT, frame.length);
+    for (let index = 0; index < BATCH_COUNT; index++) batch.payloadOf(index).set(frame);
+    return batch;
+  });
   const started = performance.now();
   const until = untilOf(options);
   let sent = 0;
   while (performance.now() < until) {
-    for (const fd of sockets) sent += batch.send(fd, BATCH_COUNT);
+    for (const batch of batches) sent += batch.send(packetSocket, BATCH_COUNT);
   }
   const seconds = (performance.now() - started) / 1000;
-  for (const fd of sockets) closeSocket(fd);
+  for (const fd of [...sockets, packetSocket]) closeSocket(fd);
   return { sent, seconds };
+}
+
+function macOf(text: string | undefined): MacAddress {
+  const mac = parseMacAddress(text ?? "");
+  if (mac === undefined) throw new FlowliftError("USAGE", `"${text}" is no MAC address`);
+  return mac;
 }
 
 const WARM_UP_PAUSE_MS = 20;

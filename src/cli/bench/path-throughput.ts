@@ -2,6 +2,7 @@
 import { type Figure, makeFigure } from "./report.ts";
 import { type BenchRig, SERVER_ADDRESS } from "./rig.ts";
 
+const CLIENT = "client1";
 const BLAST_PORT = 9001;
 const BULK_PORT = 9002;
 const BLAST_SEC = 2;
@@ -19,8 +20,11 @@ export async function measurePackets(rig: BenchRig, tenant: string): Promise<num
   const target = { address: SERVER_ADDRESS, port: BLAST_PORT };
   const hold = rig.start(server, "udp-hold", { ...target, seconds: 30, warmUpSeconds: ANSWER_SEC });
   await hold.ready;
-  const options = { ...target, seconds: BLAST_SEC, warmUpSeconds: WARM_UP_SEC };
-  const blast = rig.start(`${tenant}/client1`, "udp-blast", options);
+  const options = {
+    ...{ ...target, seconds: BLAST_SEC, warmUpSeconds: WARM_UP_SEC },
+    ...rig.neighbourOf(tenant, CLIENT),
+  };
+  const blast = rig.start(`${tenant}/${CLIENT}`, "udp-blast", options);
   await sleep((WARM_UP_SEC + 0.5) * 1000);
   const before = await rig.countDatagrams(server);
   const started = performance.now();

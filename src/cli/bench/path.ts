@@ -19,10 +19,10 @@ export async function measurePath(
       announce(`measuring: ${what}`);
       figures.push(...(await run()));
     };
-    await group("packets and bytes a second", () => measureThroughput(rig, rounds));
-    await group("new connections", () => measureConnections(rig, rounds));
     await group("commits", async () => [await measureCommit(rig, rounds)]);
     await group("flows to the fast path", () => measureFlows(rig, rounds));
+    await group("packets and bytes a second", () => measureThroughput(rig, rounds));
+    await group("new connections", () => measureConnections(rig, rounds));
     await group("the cost of a miss", async () => [await measureMiss(rig, rounds)]);
     return figures;
   } finally {

@@ -47,6 +47,26 @@ export class BenchRig {
     return startGenerator(this.lab, host, mode, options);
   }
 
+  /** Returns what a host needs to write frames to its gateway by itself. */
+  neighbourOf(
+    tenant: string,
+    name: string,
+  ): { readonly sourceAddress: string; readonly sourceMac: string; readonly nextHopMac: string } {
+    const { hosts, appliances } = this.lab.description;
+    const host = hosts.find((one) => one.tenant === tenant && one.name === name);
+    const gateway = appliances
+      .find((one) => one.tenant === tenant)
+      ?.interfaces.find(({ segment }) => segment === host?.segment);
+    if (host === undefined || gateway === undefined) {
+      throw new FlowliftError(
+        "LAB_FAILED",
+        `The lab has no host "${tenant}/${name}" with a gateway`,
+      );
+    }
+    const [sourceAddress = ""] = host.addresses;
+    return { sourceAddress, sourceMac: host.mac, nextHopMac: gateway.mac };
+  }
+
   /** Runs shell words as root on a machine. */
   async shell(machine: string, script: string): Promise<string> {
     const outcome = await this.lab.run(machine, ["sh", "-c", script], {

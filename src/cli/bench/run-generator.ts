@@ -1,13 +1,15 @@
 /** Starts the traffic programs of a bench in lab hosts and collects their results. Effect: child processes. */
 import type { ChildProcess } from "node:child_process";
 import { createInterface } from "node:readline";
+import type { ExecOptions } from "../../lab/machine-exec.ts";
+import { ROOT } from "../../lab/privileges.ts";
 import { FlowliftError } from "../../lib/base/errors.ts";
 import type { GeneratorOptions } from "./generator-options.ts";
 
 /** Where traffic programs run. */
 export interface TrafficPlace {
   /** Starts a program on a machine. */
-  exec(machine: string, argv: readonly string[]): ChildProcess;
+  exec(machine: string, argv: readonly string[], options: ExecOptions): ChildProcess;
   /** Returns the words that run a file of the built program. */
   nodeWords(entry: string): string[];
 }
@@ -44,7 +46,8 @@ export function startGenerator(
   options: GeneratorOptions,
 ): RunningGenerator {
   const words = [...place.nodeWords(GENERATOR_ENTRY), mode, JSON.stringify(options)];
-  const child = place.exec(host, words);
+  const writesFrames = options.nextHopMac !== undefined;
+  const child = place.exec(host, words, writesFrames ? { privileges: ROOT } : {});
   let stopped = false;
   let settleReady: () => void = () => {};
   const ready = new Promise<void>((resolve) => {

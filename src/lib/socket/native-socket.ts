@@ -10,6 +10,10 @@ import { familyOf, type IpAddress, ipToBytes } from "../inet/address.ts";
 
 const AF_INET = 2;
 const AF_INET6 = 10;
+const AF_PACKET = 17;
+const SOCK_RAW = 3;
+const SOL_PACKET = 263;
+const PACKET_QDISC_BYPASS = 20;
 export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
 const SOCK_CLOEXEC = 0o2000000;
@@ -42,6 +46,7 @@ const native = {
     "int setsockopt(int fd, int level, int name, const uint8_t *value, uint32_t bytes)",
   ),
   close: libc.func("int close(int fd)"),
+  ifIndex: libc.func("uint32_t if_nametoindex(const char *name)"),
 };
 
 /** Returns a sockaddr_in or sockaddr_in6. */
@@ -95,6 +100,24 @@ export function openSocket(type: number, family: 4 | 6, options: OpenOptions): n
     const at = encodeSocketAddress(options.address, options.port ?? 0);
     if (native.bind(fd, at, at.length) < 0) fail(`bind to ${options.address} port ${options.port}`);
   }
+  return fd;
+}
+
+/**
+ * Opens a raw packet socket on an interface; frames skip the queueing discipline. Needs CAP_NET_RAW.
+ * Source: linux/if_packet.h.
+ */
+export function openPacketSocket(interfaceName: string): number {
+  const fd = native.socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0) as number;
+  if (fd < 0) fail("socket(AF_PACKET)");
+  const one = Buffer.alloc(4);
+  one.writeInt32LE(1);
+  if (native.setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, one, one.length) < 0)
+    fail("setsockopt");
+  const link = Buffer.alloc(20); // struct sockaddr_ll
+  link.writeUInt16LE(AF_PACKET, 0);
+  link.writeInt32LE(native.ifIndex(interfaceName) as number, 4);
+  if (native.bind(fd, link, link.length) < 0) fail(`bind to ${interfaceName}`);
   return fd;
 }
 
