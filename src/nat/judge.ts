@@ -6,7 +6,8 @@
  */
 import type { ConntrackEntry } from "../lib/conntrack/entry.ts";
 import { MARK_SERVICE_MASK, MARK_SERVICE_NAT } from "../lib/conntrack/mark-bits.ts";
-import { familyOf, prefixContains } from "../lib/inet/address.ts";
+import { familyOf } from "../lib/inet/address.ts";
+import { prefixContains } from "../lib/inet/prefix-match.ts";
 import { policyTagOf } from "../lib/service/policy-tag.ts";
 import type { AdmittingRule, FlowPlace, ServiceJudgement } from "../lib/service/provider.ts";
 import type { NatConfig, NatInstance, NatPolicy } from "./config.ts";

@@ -2,6 +2,7 @@
  * Addresses, prefixes and MAC addresses, parsed once and carried as branded text or bytes.
  *
  * Pure. Source: RFC 4291 §2.2, RFC 5952 §4 (canonical text); node:net decides what is an address.
+ * `prefix-match.ts` tells whether an address lies in a prefix.
  */
 import { isIPv4, isIPv6 } from "node:net";
 import { assert } from "../base/assert.ts";
@@ -103,12 +104,6 @@ export function maskAddress(address: IpAddress, lengthBits: number): IpAddress {
     bytes[index] = (bytes[index] ?? 0) & (0xff00 >> keep) & 0xff;
   }
   return formatIpBytes(bytes);
-}
-
-/** Returns whether the address lies in the prefix; families that differ never match. */
-export function prefixContains(prefix: IpPrefix, address: IpAddress): boolean {
-  if (familyOf(prefix.address) !== familyOf(address)) return false;
-  return maskAddress(address, prefix.lengthBits) === prefix.address;
 }
 
 /** Returns the text form `address/length`. */
