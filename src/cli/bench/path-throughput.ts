@@ -3,38 +3,46 @@ import { type Figure, makeFigure } from "./report.ts";
 import { type BenchRig, SERVER_ADDRESS } from "./rig.ts";
 
 const CLIENT = "client1";
-const BLAST_PORT = 9001;
 const BULK_PORT = 9002;
 const BLAST_SEC = 2;
 /** The server answers this long, the client exchanges a little longer: flows are answered, then worthy. */
 const ANSWER_SEC = 1.5;
 const WARM_UP_SEC = 2;
+/** Until the sender has started to blast. */
+const SETTLE_MS = 700;
 const MEASURE_MS = 1000;
 const BULK_SEC = 1.5;
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Datagrams a second that arrive at `tenant`'s server from its client, once flows have settled. */
+/**
+ * Frames a second that arrive at `tenant`'s server from its client, once flows have settled.
+ *
+ * The server answers while the flows become worthy; then everything that arrives is counted and dropped at
+ * its interface, so that neither the sender nor the receiver is what is measured.
+ */
 export async function measurePackets(rig: BenchRig, tenant: string): Promise<number> {
-  const server = `${tenant}/www`;
-  const target = { address: SERVER_ADDRESS, port: BLAST_PORT };
-  const hold = rig.start(server, "udp-hold", { ...target, seconds: 30, warmUpSeconds: ANSWER_SEC });
+  const target = { address: SERVER_ADDRESS, port: rig.takePort() };
+  const answering = { ...target, seconds: 30, warmUpSeconds: ANSWER_SEC };
+  const hold = rig.start(`${tenant}/www`, "udp-hold", answering);
   await hold.ready;
-  const options = {
+  const blast = rig.start(`${tenant}/${CLIENT}`, "udp-blast", {
     ...{ ...target, seconds: BLAST_SEC, warmUpSeconds: WARM_UP_SEC },
     ...rig.neighbourOf(tenant, CLIENT),
-  };
-  const blast = rig.start(`${tenant}/${CLIENT}`, "udp-blast", options);
-  await sleep((WARM_UP_SEC + 0.5) * 1000);
-  const before = await rig.countDatagrams(server);
+  });
+  await sleep(WARM_UP_SEC * 1000);
+  const sink = rig.attachSink(`${tenant}/www`, target.port);
+  await sleep(SETTLE_MS);
+  const before = sink.read();
   const started = performance.now();
   await sleep(MEASURE_MS);
-  const after = await rig.countDatagrams(server);
+  const arrived = Number(sink.read() - before);
   const seconds = (performance.now() - started) / 1000;
   await blast.result;
+  sink.detach();
   hold.stop();
   await hold.result;
-  return (after - before) / seconds;
+  return arrived / seconds;
 }
 
 /** Bits a second of one TCP stream from `tenant`'s client to its server. */

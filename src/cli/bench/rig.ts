@@ -6,6 +6,7 @@
 import type { LabDefinition } from "../../lab/definition.ts";
 import type { Lab } from "../../lab/lab.ts";
 import { defaultLabFile, readLabFile } from "../../lab/lab-file.ts";
+import { PacketSink } from "../../lab/packet-sink.ts";
 import { startLab } from "../../lab/start-lab.ts";
 import { FlowliftError } from "../../lib/base/errors.ts";
 import { type Metrics, readMetrics } from "../demo/metrics.ts";
@@ -16,11 +17,13 @@ import { type GeneratorMode, type RunningGenerator, startGenerator } from "./run
 export const SERVER_ADDRESS = "192.0.2.100";
 /** How long the management process may take to find a data process that came back. */
 const DATA_RETURN_MS = 15_000;
+const FIRST_PORT = 9100;
 const ROOT_PRIVILEGES = { uid: 0, gid: 0, capabilities: "all" } as const;
 
 export class BenchRig {
   readonly lab: Lab;
   readonly netconf: NetconfClient;
+  #nextPort = FIRST_PORT;
 
   private constructor(lab: Lab, netconf: NetconfClient) {
     this.lab = lab;
@@ -97,16 +100,15 @@ export class BenchRig {
     return readMetrics(this.lab);
   }
 
-  /** Datagrams that reached UDP on a host since its namespace exists, read or thrown away there. */
-  async countDatagrams(host: string): Promise<number> {
-    const text = (await this.lab.run(host, ["cat", "/proc/net/snmp"])).stdout;
-    const [names, values] = text
-      .split("\n")
-      .filter((line) => line.startsWith("Udp:"))
-      .map((line) => line.split(" "));
-    const read = (name: string): number =>
-      Number(values?.[names?.indexOf(name) ?? -1] ?? Number.NaN);
-    return read("InDatagrams") + read("RcvbufErrors") + read("NoPorts");
+  /** Returns a port that no measurement has used: conntrack remembers flows of earlier policies. */
+  takePort(): number {
+    return this.#nextPort++;
+  }
+
+  /** Counts and drops datagrams to `port` at a host's interface. */
+  attachSink(machine: string, port: number): PacketSink {
+    const netnsPath = `/run/netns/${this.lab.netnsOf(machine)}`;
+    return PacketSink.attach({ netnsPath, interfaceName: "eth0", port });
   }
 
   async close(): Promise<void> {
