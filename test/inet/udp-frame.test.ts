@@ -26,7 +26,12 @@ test("encodeUdpFrame() writes right checksums whatever the ports and the payload
   const port = fc.integer({ min: 1, max: 65_535 });
   fc.assert(
     fc.property(port, port, fc.nat({ max: 1472 }), (sourcePort, destinationPort, payloadBytes) => {
-      const frame = encodeUdpFrame({ ...FRAME, sourcePort, destinationPort, payloadBytes });
+      const frame = encodeUdpFrame({
+        ...FRAME,
+        sourcePort,
+        destinationPort,
+        payload: Buffer.alloc(payloadBytes),
+      });
       const ip = frame.subarray(14, 34);
       const udp = frame.subarray(34);
       const pseudo = [...wordsOf(ip.subarray(12)), 17, udp.length];
@@ -42,7 +47,7 @@ test("encodeUdpFrame() puts every field where RFC 791 and RFC 768 say", () => {
     ...FRAME,
     sourcePort: 20_000,
     destinationPort: 9001,
-    payloadBytes: 18,
+    payload: Buffer.alloc(18),
   });
   expect(frame.length).toBe(60);
   expect(frame.toString("hex", 0, 14)).toBe("0200000000020200000000010800");

@@ -47,7 +47,7 @@ export function udpBlast(options: GeneratorOptions): object {
       sourceMac: macOf(options.sourceMac),
       destinationMac: macOf(options.nextHopMac),
       ...{ source, destination: address, sourcePort, destinationPort: options.port },
-      payloadBytes: BLAST_PAYLOAD_BYTES,
+      payload: Buffer.alloc(BLAST_PAYLOAD_BYTES),
     });
     const batch = new DatagramBatch(BATCH_COUNT, frame.length);
     for (let index = 0; index < BATCH_COUNT; index++) batch.payloadOf(index).set(frame);
@@ -151,24 +151,6 @@ export function udpExchange(options: GeneratorOptions): object {
   }
   settle(0);
   return { sent, replied, seconds: (performance.now() - started) / 1000 };
-}
-
-/** Counts datagrams until nothing came for a while. */
-export function udpSink(options: GeneratorOptions): object {
-  const address = addressOf(options.address);
-  const batch = new DatagramBatch(BATCH_COUNT, 2048);
-  const fd = openSocket(SOCK_DGRAM, socketFamily(address), {
-    address,
-    port: options.port,
-    bufferBytes: BUFFER_BYTES,
-    timeoutMs: POLL_MS,
-  });
-  process.stdout.write("READY\n");
-  const until = untilOf(options);
-  let received = 0;
-  while (performance.now() < until) received += batch.receive(fd, 0x10000);
-  for (let count = 1; count > 0; received += count) count = batch.receive(fd, MSG_DONTWAIT);
-  return { received };
 }
 
 /** Answers for a while, then holds the port without reading: datagrams die at the full buffer. */

@@ -25,8 +25,7 @@ export type GeneratorMode =
   | "udp-blast"
   | "udp-echo"
   | "udp-exchange"
-  | "udp-hold"
-  | "udp-sink";
+  | "udp-hold";
 
 /** A started traffic program. */
 export interface RunningGenerator {

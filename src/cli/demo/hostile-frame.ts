@@ -4,14 +4,12 @@
  * Pure. IPv4 and IPv6 without options, with right checksums.
  */
 import {
-  familyOf,
   formatIpBytes,
   formatMacBytes,
   type IpAddress,
-  ipToBytes,
   type MacAddress,
-  macToBytes,
 } from "../../lib/inet/address.ts";
+import { encodeUdpFrame } from "../../lib/inet/udp-frame.ts";
 
 const ETHERNET_BYTES = 14;
 const IPV4_BYTES = 20;
@@ -20,7 +18,6 @@ const UDP_BYTES = 8;
 const ETHERTYPE_IPV4 = 0x0800;
 const ETHERTYPE_IPV6 = 0x86dd;
 const PROTOCOL_UDP = 17;
-const TTL = 64;
 const MARK = "flowlift-probe ";
 
 export interface Datagram {
@@ -36,46 +33,8 @@ export interface Datagram {
 
 /** Returns the frame. */
 export function encodeDatagram(datagram: Datagram): Buffer {
-  const payload = Buffer.from(MARK + datagram.tag);
-  const udp = Buffer.alloc(UDP_BYTES + payload.length);
-  udp.writeUInt16BE(datagram.sourcePort, 0);
-  udp.writeUInt16BE(datagram.destinationPort, 2);
-  udp.writeUInt16BE(udp.length, 4);
-  payload.copy(udp, UDP_BYTES);
-  const isIpv4 = familyOf(datagram.sourceAddress) === 4;
-  const addresses = Buffer.concat([
-    ipToBytes(datagram.sourceAddress),
-    ipToBytes(datagram.destinationAddress),
-  ]);
-  // Length and protocol complete the pseudo-header (RFC 768, RFC 8200 §8.1); no sum may be 0.
-  const pseudo = Buffer.from([0, PROTOCOL_UDP, udp.length >>> 8, udp.length & 0xff]);
-  udp.writeUInt16BE(checksumOf(Buffer.concat([addresses, pseudo, udp])) || 0xffff, 6);
-  const ip = isIpv4 ? ipv4Header(udp.length) : ipv6Header(udp.length);
-  addresses.copy(ip, isIpv4 ? 12 : 8);
-  if (isIpv4) ip.writeUInt16BE(checksumOf(ip), 10);
-  const ethernet = Buffer.alloc(ETHERNET_BYTES);
-  ethernet.set(macToBytes(datagram.destinationMac), 0);
-  ethernet.set(macToBytes(datagram.sourceMac), 6);
-  ethernet.writeUInt16BE(isIpv4 ? ETHERTYPE_IPV4 : ETHERTYPE_IPV6, 12);
-  return Buffer.concat([ethernet, ip, udp]);
-}
-
-function ipv4Header(payloadBytes: number): Buffer {
-  const ip = Buffer.alloc(IPV4_BYTES);
-  ip.writeUInt8(0x45, 0);
-  ip.writeUInt16BE(IPV4_BYTES + payloadBytes, 2);
-  ip.writeUInt8(TTL, 8);
-  ip.writeUInt8(PROTOCOL_UDP, 9);
-  return ip;
-}
-
-function ipv6Header(payloadBytes: number): Buffer {
-  const ip = Buffer.alloc(IPV6_BYTES);
-  ip.writeUInt8(0x60, 0);
-  ip.writeUInt16BE(payloadBytes, 4);
-  ip.writeUInt8(PROTOCOL_UDP, 6);
-  ip.writeUInt8(TTL, 7);
-  return ip;
+  const { tag, sourceAddress: source, destinationAddress: destination, ...rest } = datagram;
+  return encodeUdpFrame({ ...rest, source, destination, payload: Buffer.from(MARK + tag) });
 }
 
 /** Where things are in an IP header. */
@@ -118,14 +77,4 @@ export function decodeDatagram(frame: Buffer): Datagram | undefined {
     destinationPort: udp.readUInt16BE(2),
     tag: payload.slice(MARK.length),
   };
-}
-
-/** The Internet checksum; a last odd byte counts as the higher one (RFC 1071). */
-function checksumOf(bytes: Buffer): number {
-  let sum = 0;
-  for (let at = 0; at < bytes.length; at += 2) {
-    sum += ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
-  }
-  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
-  return ~sum & 0xffff;
 }
