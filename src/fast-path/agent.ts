@@ -9,8 +9,9 @@ import type { Server } from "node:net";
 import { assert } from "../lib/base/assert.ts";
 import { type LocalRpcHandlers, type LocalRpcPeer, listenLocalRpc } from "../lib/base/local-rpc.ts";
 import type { Log } from "../lib/base/log.ts";
-import type { FastPathDriver, FastPathFlow, FlowHandle } from "./driver.ts";
+import type { FastPathDriver, FlowHandle } from "./driver.ts";
 import { encodeCountersOf, encodeTotals, encodeWithdrawOutcome } from "./driver-codec.ts";
+import { decodeFlows, encodeFlows, encodeRefusals, type FlowsJson } from "./flow-codec.ts";
 import type { Topology } from "./topology.ts";
 
 /** Bytes an agent keeps for a peer that does not read; then the peer is dropped. */
@@ -65,7 +66,8 @@ function makeHandlers(driver: FastPathDriver): LocalRpcHandlers {
       assert(vmSlot !== undefined && generation !== undefined, "a slot has number and generation");
       return driver.setSlot(vmSlot, generation, leaseMs ?? 0);
     },
-    install: (params) => driver.install(params as readonly FastPathFlow[]),
+    install: async (params) =>
+      encodeRefusals(await driver.install(decodeFlows(params as FlowsJson))),
     withdraw: async (params) =>
       (await driver.withdraw(params as readonly FlowHandle[])).map(encodeWithdrawOutcome),
     update: (params) => {
@@ -79,7 +81,7 @@ function makeHandlers(driver: FastPathDriver): LocalRpcHandlers {
     readCounters: async (params) =>
       (await driver.readCounters(params as readonly FlowHandle[] | "all")).map(encodeCountersOf),
     totals: async () => encodeTotals(await driver.totals()),
-    listFlows: async () => (await driver.listFlows?.()) ?? [],
+    listFlows: async () => encodeFlows((await driver.listFlows?.()) ?? []),
     listNeighbours: () => driver.listNeighbours(),
   };
 }

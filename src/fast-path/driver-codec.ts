@@ -1,15 +1,17 @@
 /**
- * Driver values as JSON: 64-bit counters travel as decimal text, all else as it is.
+ * Driver values as JSON: counters above 2^53 travel as decimal text, all else as numbers.
  *
  * Pure. Used by both ends of the agent's socket, which trust each other (same release, file permissions).
  */
 import type { DirectionCounters, FlowCounters } from "../offload-protocol/messages.ts";
 import type { DriverTotals, FlowHandle, WithdrawOutcome } from "./driver.ts";
 
+/** A number where a double holds it exactly, else decimal text. */
+type CountJson = number | string;
 /** fast packets, fast bytes, passed packets, passed bytes. */
-type DirectionJson = readonly [string, string, string, string];
+type DirectionJson = readonly [CountJson, CountJson, CountJson, CountJson];
 /** original, reply, milliseconds since last used. */
-type CountersJson = readonly [DirectionJson, DirectionJson, string];
+type CountersJson = readonly [DirectionJson, DirectionJson, CountJson];
 
 export type WithdrawJson = readonly [FlowHandle, CountersJson] | readonly [FlowHandle];
 export type CountersOfJson = readonly [FlowHandle, CountersJson];
@@ -19,9 +21,18 @@ export interface TotalsJson {
   readonly drops: Readonly<Record<string, string>>;
 }
 
+function encodeCount(count: bigint): CountJson {
+  return count <= Number.MAX_SAFE_INTEGER ? Number(count) : String(count);
+}
+
 function encodeDirection(counters: DirectionCounters): DirectionJson {
   const { fastPackets, fastBytes, passedPackets, passedBytes } = counters;
-  return [`${fastPackets}`, `${fastBytes}`, `${passedPackets}`, `${passedBytes}`];
+  return [
+    encodeCount(fastPackets),
+    encodeCount(fastBytes),
+    encodeCount(passedPackets),
+    encodeCount(passedBytes),
+  ];
 }
 
 function decodeDirection(json: DirectionJson): DirectionCounters {
@@ -36,7 +47,7 @@ function decodeDirection(json: DirectionJson): DirectionCounters {
 
 function encodeCounters(counters: FlowCounters): CountersJson {
   const { original, reply, lastUsedMsAgo } = counters;
-  return [encodeDirection(original), encodeDirection(reply), `${lastUsedMsAgo}`];
+  return [encodeDirection(original), encodeDirection(reply), encodeCount(lastUsedMsAgo)];
 }
 
 function decodeCounters([original, reply, lastUsedMsAgo]: CountersJson): FlowCounters {

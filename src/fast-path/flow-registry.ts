@@ -5,7 +5,7 @@
  * Invariant: no two directions that are held have the same match.
  */
 import { assert } from "../lib/base/assert.ts";
-import { familyOf, type IpAddress } from "../lib/inet/address.ts";
+import { familyOf } from "../lib/inet/address.ts";
 import {
   type FastPathDirection,
   type FastPathFlow,
@@ -122,27 +122,24 @@ function isSupported(flow: FastPathFlow, limits: DriverLimits): boolean {
 }
 
 function isDirectionSupported(direction: FastPathDirection, limits: DriverLimits): boolean {
-  const ports = [
-    direction.sourcePort,
-    direction.destinationPort,
-    direction.newSourcePort,
-    direction.newDestinationPort,
-  ];
-  const addresses: readonly IpAddress[] = [
-    direction.sourceAddress,
-    direction.destinationAddress,
-    direction.newSourceAddress,
-    direction.newDestinationAddress,
-  ];
   const family = familyOf(direction.sourceAddress);
   return (
     (direction.protocol === PROTOCOL_TCP || direction.protocol === PROTOCOL_UDP) &&
-    ports.every((port) => isWithin(port, 0, 65_535)) &&
-    addresses.every((address) => familyOf(address) === family) &&
+    isPort(direction.sourcePort) &&
+    isPort(direction.destinationPort) &&
+    isPort(direction.newSourcePort) &&
+    isPort(direction.newDestinationPort) &&
+    familyOf(direction.destinationAddress) === family &&
+    familyOf(direction.newSourceAddress) === family &&
+    familyOf(direction.newDestinationAddress) === family &&
     isWithin(direction.segmentId, 0, 0xffff_ffff) &&
     isWithin(direction.egressPortId, 0, limits.portsMax) &&
     isWithin(direction.mtuBytes, MTU_BYTES_MIN, MTU_BYTES_MAX)
   );
+}
+
+function isPort(value: number): boolean {
+  return isWithin(value, 0, 65_535);
 }
 
 function isWithin(value: number, min: number, max: number): boolean {

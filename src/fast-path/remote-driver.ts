@@ -23,6 +23,13 @@ import {
   type TotalsJson,
   type WithdrawJson,
 } from "./driver-codec.ts";
+import {
+  decodeFlows,
+  decodeRefusals,
+  encodeFlows,
+  type FlowsJson,
+  type RefusalsJson,
+} from "./flow-codec.ts";
 import type { Topology } from "./topology.ts";
 
 /** JSON leaves out `undefined`. */
@@ -54,8 +61,9 @@ class RemoteDriver implements FastPathDriver {
     await this.#call("setSlot", { vmSlot, generation, leaseMs });
   }
 
-  install(flows: readonly FastPathFlow[]): Promise<readonly InstallOutcome[]> {
-    return this.#call("install", flows);
+  async install(flows: readonly FastPathFlow[]): Promise<readonly InstallOutcome[]> {
+    const refusals = await this.#call<RefusalsJson>("install", encodeFlows(flows));
+    return decodeRefusals(flows, refusals);
   }
 
   async withdraw(handles: readonly FlowHandle[]): Promise<readonly WithdrawOutcome[]> {
@@ -82,8 +90,8 @@ class RemoteDriver implements FastPathDriver {
     return decodeTotals(await this.#call<TotalsJson>("totals", {}));
   }
 
-  listFlows(): Promise<readonly FastPathFlow[]> {
-    return this.#call("listFlows", {});
+  async listFlows(): Promise<readonly FastPathFlow[]> {
+    return decodeFlows(await this.#call<FlowsJson>("listFlows", {}));
   }
 
   async listNeighbours(): Promise<readonly NeighbourLocation[]> {

@@ -115,18 +115,26 @@ export class FlowMaps {
     return this.#sum(Buffer.from(value?.buffer ?? new ArrayBuffer(this.#totals.valueBytes)), 0);
   }
 
-  /** Returns the counters of indexes 0 … `end` - 1. */
-  readIndexesBelow(end: number): IndexCounters[] {
-    const counters: IndexCounters[] = [];
-    if (end === 0) return counters;
-    this.#totals.forEachBatch(({ count, values }) => {
-      const bytes = Buffer.from(values.buffer);
-      for (let position = 0; position < count && counters.length < end; position++) {
-        counters.push(this.#sum(bytes, position * this.#totals.valueBytes));
-      }
-      return counters.length < end;
-    });
-    return counters;
+  /** Reads indexes 0 … `end` - 1 at once; returns who adds up one of them. */
+  readIndexesBelow(end: number): (index: number) => IndexCounters {
+    const { valueBytes } = this.#totals;
+    const parts: { readonly first: number; readonly bytes: Buffer }[] = [];
+    let read = 0;
+    let partIndexes = 1;
+    if (end > 0) {
+      this.#totals.forEachBatch(({ count, values }) => {
+        if (read === 0) partIndexes = count;
+        parts.push({ first: read, bytes: Buffer.from(values.buffer) });
+        read += count;
+        return read < end;
+      });
+    }
+    return (index) => {
+      const part = parts[Math.floor(index / partIndexes)];
+      const position = part === undefined ? -1 : index - part.first;
+      if (part === undefined || index >= read || position < 0) return this.readIndex(index);
+      return this.#sum(part.bytes, position * valueBytes);
+    };
   }
 
   /** Visits every index that is not free. */
@@ -147,18 +155,34 @@ export class FlowMaps {
   }
 
   #sum(bytes: Buffer, at: number): IndexCounters {
-    const sums = [0n, 0n, 0n, 0n];
+    const end = at + this.#totals.valueBytes;
     let lastUsedNs = 0n;
-    for (let cpu = 0; cpu < this.#totals.valueBytes; cpu += FLOW_TOTALS_BYTES) {
-      for (let field = 0; field < 4; field++) {
-        sums[field] = (sums[field] ?? 0n) + bytes.readBigUInt64LE(at + cpu + 8 * field);
-      }
-      const used = bytes.readBigUInt64LE(at + cpu + 32);
+    for (let cpu = at; cpu < end; cpu += FLOW_TOTALS_BYTES) {
+      const used = bytes.readBigUInt64LE(cpu + 32);
       if (used > lastUsedNs) lastUsedNs = used;
     }
-    const [fastPackets = 0n, fastBytes = 0n, passedPackets = 0n, passedBytes = 0n] = sums;
-    return { counters: { fastPackets, fastBytes, passedPackets, passedBytes }, lastUsedNs };
+    return {
+      counters: {
+        fastPackets: sumCpus(bytes, at, end),
+        fastBytes: sumCpus(bytes, at + 8, end),
+        passedPackets: sumCpus(bytes, at + 16, end),
+        passedBytes: sumCpus(bytes, at + 24, end),
+      },
+      lastUsedNs,
+    };
   }
+}
+
+/** Most counters are small: they are added without making a bigint for each CPU. */
+function sumCpus(bytes: Buffer, at: number, end: number): bigint {
+  let low = 0;
+  let high = 0;
+  for (let cpu = at; cpu < end; cpu += FLOW_TOTALS_BYTES) {
+    low += bytes.readUInt32LE(cpu);
+    high += bytes.readUInt32LE(cpu + 4);
+  }
+  if (high > 0) return (BigInt(high) << 32n) + BigInt(low);
+  return low === 0 ? 0n : BigInt(low);
 }
 
 function keyOf(direction: FastPathDirection): Buffer {

@@ -165,7 +165,7 @@ export class FlowProgrammer {
       handles === "all" ? Array.from(this.#flows.list(), ({ flow }) => flow.handle) : handles;
     const sweep =
       wanted.length >= SWEEP_FLOWS_MIN ? this.#maps.readIndexesBelow(this.#unusedFrom) : undefined;
-    const read = (index: number): IndexCounters => sweep?.[index] ?? this.#maps.readIndex(index);
+    const read = sweep ?? ((index: number): IndexCounters => this.#maps.readIndex(index));
     return wanted.flatMap((handle) => {
       const record = this.#flows.get(handle);
       if (record === undefined) return [];

@@ -72,8 +72,8 @@ export function encodeAction(entry: ActionEntry, into: Buffer, at: number): void
   const { direction } = entry;
   encodeKey(direction, into, at);
   into.fill(0, at + KEY_BYTES, at + ACTION_BYTES);
-  into.writeBigUInt64LE(BigInt(entry.generation), at + 48);
-  into.writeBigUInt64LE(BigInt(entry.handle), at + 56);
+  writeUInt53(entry.generation, into, at + 48);
+  writeUInt53(entry.handle, into, at + 56);
   into.writeUInt32LE(entry.vmSlot, at + 64);
   into.writeUInt32LE(direction.egressPortId, at + 68);
   into.writeUInt32LE(direction.mtuBytes, at + 72);
@@ -84,8 +84,6 @@ export function encodeAction(entry: ActionEntry, into: Buffer, at: number): void
   writeMac(direction.newDestinationMac, into, at + 116);
   writeMac(direction.newSourceMac, into, at + 122);
   // Unused bytes of addresses are zero on both sides, so whole fields may be summed.
-  const addresses = differenceOf(into, at + 12, at + 80, 32);
-  const ports = differenceOf(into, at + 44, at + 112, 4);
   const changesAddresses = into.compare(into, at + 80, at + 112, at + 12, at + 44) !== 0;
   const changesPorts = into.compare(into, at + 112, at + 116, at + 44, at + 48) !== 0;
   const flags =
@@ -93,8 +91,14 @@ export function encodeAction(entry: ActionEntry, into: Buffer, at: number): void
     (changesPorts ? FLAG_CHANGES_PORTS : 0) |
     (entry.isReply ? FLAG_IS_REPLY : 0);
   into.writeUInt32LE(flags, at + 76);
-  into.writeUInt16BE(changesAddresses ? addresses : 0, at + 128);
-  into.writeUInt16BE(changesPorts ? ports : 0, at + 132);
+  if (changesAddresses) into.writeUInt16BE(differenceOf(into, at + 12, at + 80, 32), at + 128);
+  if (changesPorts) into.writeUInt16BE(differenceOf(into, at + 44, at + 112, 4), at + 132);
+}
+
+/** Writes a whole number below 2^53 as 64 bits. */
+function writeUInt53(value: number, into: Buffer, at: number): void {
+  into.writeUInt32LE(value % 0x1_0000_0000, at);
+  into.writeUInt32LE(Math.floor(value / 0x1_0000_0000), at + 4);
 }
 
 /** Reads back what encodeAction wrote. */
@@ -133,8 +137,8 @@ export function decodeAction(from: Buffer, at: number): ActionEntry {
 function differenceOf(bytes: Buffer, oldAt: number, newAt: number, length: number): number {
   let sum = 0;
   for (let offset = 0; offset < length; offset += 2) {
-    sum += bytes.readUInt16BE(newAt + offset);
-    sum += 0xffff ^ bytes.readUInt16BE(oldAt + offset);
+    sum += ((bytes[newAt + offset] ?? 0) << 8) | (bytes[newAt + offset + 1] ?? 0);
+    sum += 0xffff ^ (((bytes[oldAt + offset] ?? 0) << 8) | (bytes[oldAt + offset + 1] ?? 0));
   }
   while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
   return sum;

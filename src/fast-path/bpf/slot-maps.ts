@@ -17,6 +17,8 @@ export class SlotMaps {
   readonly #totals: BpfMap;
   readonly #drops: BpfMap;
   readonly #vnicSlots = new Set<number>();
+  /** Slots that have counted something, or may: an earlier agent's, and those that ever had a vNIC. */
+  #knownSlots: Set<number> | undefined;
 
   constructor(object: BpfObject) {
     this.#slots = object.map("flow_slots");
@@ -58,7 +60,10 @@ export class SlotMaps {
       }),
     );
     this.#vnicSlots.clear();
-    for (const { vmSlot } of vnics) this.#vnicSlots.add(vmSlot);
+    for (const { vmSlot } of vnics) {
+      this.#vnicSlots.add(vmSlot);
+      this.#knownSlots?.add(vmSlot);
+    }
     const stale: Buffer[] = [];
     this.#vnics.forEachBatch(({ count, keys, values }) => {
       const bytes = Buffer.from(keys.buffer);
@@ -78,18 +83,30 @@ export class SlotMaps {
   }
 
   readTotals(): Pick<DriverTotals, "slots" | "drops"> {
+    this.#knownSlots ??= this.#findKnownSlots();
     const slots: SlotTotals[] = [];
+    for (const vmSlot of [...this.#knownSlots].sort((a, b) => a - b)) {
+      const value = this.#totals.lookup(encodeIndex(vmSlot));
+      if (value === undefined) continue;
+      const totals = this.#sum(vmSlot, Buffer.from(value.buffer), 0);
+      if (isUsed(totals) || this.#vnicSlots.has(vmSlot)) slots.push(totals);
+    }
+    return { slots, drops: this.#readDrops() };
+  }
+
+  /** The whole array is read once; only slots with vNICs count from then on. */
+  #findKnownSlots(): Set<number> {
+    const known = new Set(this.#vnicSlots);
     let vmSlot = 0;
     this.#totals.forEachBatch(({ count, values }) => {
       const bytes = Buffer.from(values.buffer);
       for (let position = 0; position < count; position++, vmSlot++) {
         const totals = this.#sum(vmSlot, bytes, position * this.#totals.valueBytes);
-        const isUsed = totals.fastPackets + totals.passedPackets > 0n;
-        if (isUsed || this.#vnicSlots.has(vmSlot)) slots.push(totals);
+        if (isUsed(totals)) known.add(vmSlot);
       }
       return true;
     });
-    return { slots, drops: this.#readDrops() };
+    return known;
   }
 
   #readDrops(): Readonly<Record<string, bigint>> {
@@ -114,4 +131,8 @@ export class SlotMaps {
     const [fastPackets = 0n, fastBytes = 0n, passedPackets = 0n, passedBytes = 0n] = sums;
     return { vmSlot, fastPackets, fastBytes, passedPackets, passedBytes };
   }
+}
+
+function isUsed({ fastPackets, passedPackets }: SlotTotals): boolean {
+  return fastPackets + passedPackets > 0n;
 }
