@@ -106,11 +106,6 @@ export function maskAddress(address: IpAddress, lengthBits: number): IpAddress {
   return formatIpBytes(bytes);
 }
 
-/** Returns the text form `address/length`. */
-export function formatIpPrefix(prefix: IpPrefix): string {
-  return `${prefix.address}/${prefix.lengthBits}`;
-}
-
 /** Returns the canonical MAC address, or undefined when the text is none. */
 export function parseMacAddress(text: string): MacAddress | undefined {
   return /^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$/.test(text)
