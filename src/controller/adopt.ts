@@ -6,8 +6,7 @@
  */
 
 import { authoriseFlow } from "./authorise.ts";
-import type { FlowRecord } from "./flow-table.ts";
-import { type FlowTable, flowKey, NO_COUNTERS } from "./flow-table.ts";
+import { type FlowRecord, flowKey, NO_COUNTERS, tupleKeysOf } from "./flow-table.ts";
 import type { HostCore } from "./host-core.ts";
 import type { JournalFlow, JournalledVm, JournalRecord } from "./journal-record.ts";
 import type { FlowPhase } from "./lifecycle.ts";
@@ -58,7 +57,8 @@ function restoreRecord(
   const { original, reply, egressSegmentIds } = authorised.value;
   const isSamePorts =
     original.egressPortId === egressPortIds[0] && reply?.egressPortId === egressPortIds[1];
-  const isHeld = isTaken(core.table, authorised.value);
+  const tuples = tupleKeysOf(authorised.value);
+  const isHeld = core.table.holderOf(tuples) !== undefined;
   if (!isSamePorts || isHeld) return undefined;
   const phase: FlowPhase = journalled.isActive
     ? { kind: "active" }
@@ -75,6 +75,7 @@ function restoreRecord(
       original,
       ...(reply === undefined ? {} : { reply }),
     },
+    tuples,
     egressSegmentIds,
     phase,
     counters: NO_COUNTERS,
@@ -85,15 +86,6 @@ function restoreRecord(
       ...(journalled.isActive ? { activeMs: nowMs } : {}),
     },
   };
-}
-
-type Authorised = Parameters<FlowTable["holderOf"]>[0][number];
-
-function isTaken(
-  table: FlowTable,
-  { original, reply }: { readonly original: Authorised; readonly reply?: Authorised },
-): boolean {
-  return table.holderOf(reply === undefined ? [original] : [original, reply]) !== undefined;
 }
 
 /** The places where the next hops were when the flow was granted, if those ports still are what they were. */

@@ -60,22 +60,23 @@ function checkDirection(
 
 function checkWellFormed(resolved: ResolvedDirection): Problem | undefined {
   const { match } = resolved.direction;
-  const addresses = [
-    match.sourceAddress,
-    match.destinationAddress,
-    resolved.newSourceAddress,
-    resolved.newDestinationAddress,
-  ];
-  if (new Set(addresses.map(familyOf)).size > 1) {
+  const { newSourceAddress, newDestinationAddress, newSourcePort, newDestinationPort } = resolved;
+  const family = familyOf(match.sourceAddress);
+  if (
+    familyOf(match.destinationAddress) !== family ||
+    familyOf(newSourceAddress) !== family ||
+    familyOf(newDestinationAddress) !== family
+  ) {
+    const { sourceAddress, destinationAddress } = match;
+    const addresses = [sourceAddress, destinationAddress, newSourceAddress, newDestinationAddress];
     return { reason: "malformed", detail: `two address families in ${addresses.join(", ")}` };
   }
-  const ports = [
-    match.sourcePort,
-    match.destinationPort,
-    resolved.newSourcePort,
-    resolved.newDestinationPort,
-  ];
-  return ports.includes(0) ? { reason: "malformed", detail: "port 0" } : undefined;
+  const hasZero =
+    match.sourcePort === 0 ||
+    match.destinationPort === 0 ||
+    newSourcePort === 0 ||
+    newDestinationPort === 0;
+  return hasZero ? { reason: "malformed", detail: "port 0" } : undefined;
 }
 
 function checkSource(

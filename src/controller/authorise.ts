@@ -11,7 +11,7 @@ import { familyOf, type MacAddress } from "../lib/inet/address.ts";
 import type { FlowDirection, OffloadFlow, RefusalReason } from "../offload-protocol/messages.ts";
 import { authoriseAddresses, type ResolvedDirection } from "./authorise-addresses.ts";
 import type { Quota, VirtualMachine, Vnic } from "./model.ts";
-import { tupleKey } from "./tuple-key.ts";
+import { matchSame } from "./tuple-key.ts";
 
 /** Why a flow is refused; `detail` explains it in the audit trail and is never sent to the VM. */
 export interface Refusal {
@@ -56,7 +56,7 @@ export function authoriseFlow(
   const replyPort = locateNextHop(reply.value, vm, locate);
   if (!replyPort.ok) return replyPort;
   const back = toFastPath(reply.value, replyPort.value);
-  if (tupleKey(back) === tupleKey(resolved)) {
+  if (matchSame(back, resolved)) {
     return err(refuse("malformed", "both directions match the same packets"));
   }
   const egressSegmentIds = [there, reply.value.egress.segment.id] as const;

@@ -29,6 +29,8 @@ export interface FlowRecord {
   readonly key: FlowKey;
   flow: OffloadFlow;
   fast: FastPathFlow;
+  /** What `tupleKeysOf` says of `fast`. */
+  readonly tuples: readonly TupleKey[];
   /** Segments where the original and the reply leave; next hops are looked up there. */
   readonly egressSegmentIds: readonly [number, number | undefined];
   phase: FlowPhase;
@@ -56,8 +58,15 @@ export function flowKey(epoch: Epoch, flowId: bigint): FlowKey {
   return `${epoch}${flowId}` as FlowKey;
 }
 
-function directionsOf(fast: FastPathFlow): readonly FastPathDirection[] {
-  return fast.reply === undefined ? [fast.original] : [fast.original, fast.reply];
+/** Returns the keys of what a flow matches. */
+export function tupleKeysOf({
+  original,
+  reply,
+}: {
+  readonly original: FastPathDirection;
+  readonly reply?: FastPathDirection;
+}): readonly TupleKey[] {
+  return reply === undefined ? [tupleKey(original)] : [tupleKey(original), tupleKey(reply)];
 }
 
 function nextHopKeys(record: FlowRecord): readonly LocationKey[] {
@@ -92,9 +101,8 @@ export class FlowTable {
   }
 
   /** Returns who holds one of the tuples, if somebody does. */
-  holderOf(directions: readonly FastPathDirection[]): FlowRecord | undefined {
-    const keys = directions.map(tupleKey);
-    for (const key of keys) {
+  holderOf(tuples: readonly TupleKey[]): FlowRecord | undefined {
+    for (const key of tuples) {
       const holder = this.#byTuple.get(key);
       if (holder !== undefined) return holder;
     }
@@ -132,8 +140,7 @@ export class FlowTable {
     }
     assert(!ofVm.has(record.key), "flow ids are unique in their epoch");
     ofVm.set(record.key, record);
-    for (const direction of directionsOf(record.fast)) {
-      const key = tupleKey(direction);
+    for (const key of record.tuples) {
       assert(!this.#byTuple.has(key), "a tuple has one holder");
       this.#byTuple.set(key, record);
     }
@@ -146,7 +153,7 @@ export class FlowTable {
     const ofVm = this.#byVm.get(record.vmKey);
     ofVm?.delete(record.key);
     if (ofVm?.size === 0) this.#byVm.delete(record.vmKey);
-    for (const direction of directionsOf(record.fast)) this.#byTuple.delete(tupleKey(direction));
+    for (const key of record.tuples) this.#byTuple.delete(key);
     this.#forgetNextHops(record);
   }
 
@@ -160,8 +167,9 @@ export class FlowTable {
 
   #indexNextHops(record: FlowRecord): void {
     for (const key of nextHopKeys(record)) {
-      const set = this.#byNextHop.get(key) ?? new Set();
-      this.#byNextHop.set(key, set.add(record));
+      const set = this.#byNextHop.get(key);
+      if (set === undefined) this.#byNextHop.set(key, new Set([record]));
+      else set.add(record);
     }
   }
 

@@ -6,7 +6,7 @@
  */
 import type { OffloadFlow, OffloadRequest, OffloadResult } from "../offload-protocol/messages.ts";
 import { type AuthorisedFlow, authoriseFlow, type Refusal } from "./authorise.ts";
-import { type FlowRecord, flowKey, NO_COUNTERS } from "./flow-table.ts";
+import { type FlowRecord, flowKey, NO_COUNTERS, tupleKeysOf } from "./flow-table.ts";
 import { type HostCore, INSTALL_QUEUE_MAX } from "./host-core.ts";
 import { startLife } from "./lifecycle.ts";
 import type { RequestContext } from "./request-context.ts";
@@ -42,8 +42,8 @@ function decide(context: RequestContext, request: Requested, flow: OffloadFlow):
     core.capabilities,
   );
   if (!authorised.ok) return refuse(context, request, flow, authorised.error);
-  const { original, reply } = authorised.value;
-  const holder = core.table.holderOf(reply === undefined ? [original] : [original, reply]);
+  const tuples = tupleKeysOf(authorised.value);
+  const holder = core.table.holderOf(tuples);
   if (holder !== undefined) {
     const refusal: Refusal = {
       reason: "duplicate",
@@ -52,7 +52,7 @@ function decide(context: RequestContext, request: Requested, flow: OffloadFlow):
     const result = refuse(context, request, flow, refusal);
     return holder.vmKey === state.vm.key ? { ...result, holder: holder.flow.flowId } : result;
   }
-  core.admit(newRecord(context, request, flow, authorised.value), state);
+  core.admit(newRecord(context, request, flow, { ...authorised.value, tuples }), state);
   const { flowId, idleTimeoutMs } = flow;
   return { flowId, outcome: "granted-pending", effectiveIdleTimeoutMs: idleTimeoutMs };
 }
@@ -61,7 +61,7 @@ function newRecord(
   { core, state, receivedMs, nowMs }: RequestContext,
   request: Requested,
   flow: OffloadFlow,
-  { original, reply, egressSegmentIds }: AuthorisedFlow,
+  { original, reply, egressSegmentIds, tuples }: AuthorisedFlow & Pick<FlowRecord, "tuples">,
 ): FlowRecord {
   const { slot } = state.vm;
   const fast = {
@@ -77,6 +77,7 @@ function newRecord(
     key: flowKey(request.epoch, flow.flowId),
     flow,
     fast,
+    tuples,
     egressSegmentIds,
     phase: startLife(nowMs),
     counters: NO_COUNTERS,

@@ -1,11 +1,12 @@
 /**
  * The lines of the journal: which flows were granted, what was told, what was acknowledged.
  *
- * Pure: values ⇄ JSON lines. Replaying the lines in order gives the flows that the fast path may hold and
+ * Pure: values ⇄ JSON lines; the frequent ones are short (journal-line.ts). Replaying the lines in order gives the flows that the fast path may hold and
  * the events that were not acknowledged.
  */
 import type { FlowHandle } from "../fast-path/driver.ts";
 import type { Epoch, FlowEvent, OffloadFlow } from "../offload-protocol/messages.ts";
+import { decodeShortLine, encodeShortActivated, encodeShortFlow } from "./journal-line.ts";
 
 export type JournalRecord =
   | { readonly kind: "granted"; readonly flow: JournalFlow }
@@ -62,20 +63,12 @@ function revive(_key: string, value: unknown): unknown {
 /** Returns one line with its end. */
 export function encodeJournalRecord(record: JournalRecord): string {
   if (record.kind === "granted" || record.kind === "changed") {
-    // The frequent case, without a call for each member.
-    const { flow } = record.flow;
-    const plain = {
-      ...flow,
-      flowId: `${flow.flowId}n`,
-      policyEpoch: `${flow.policyEpoch}n`,
-      version: `${flow.version}n`,
-    };
-    return `${JSON.stringify({ kind: record.kind, flow: { ...record.flow, flow: plain } })}\n`;
+    return `${encodeShortFlow(record.kind, record.flow)}\n`;
   }
   if (record.kind === "event" && record.event.what.kind === "activated") {
-    const { event } = record;
-    const plain = { ...event, sequence: `${event.sequence}n`, flowId: `${event.flowId}n` };
-    return `${JSON.stringify({ ...record, event: plain })}\n`;
+    const { vmKey, handle, idleTimeoutMs, event } = record;
+    const { directions } = record.event.what;
+    return `${encodeShortActivated({ vmKey, handle, idleTimeoutMs, event, directions })}\n`;
   }
   return `${JSON.stringify(record, replace)}\n`;
 }
@@ -83,6 +76,7 @@ export function encodeJournalRecord(record: JournalRecord): string {
 /** Returns the record, or undefined for a line that is torn or none of ours. */
 export function decodeJournalRecord(line: string): JournalRecord | undefined {
   try {
+    if (line.startsWith("[")) return decodeShortLine(JSON.parse(line) as unknown[]);
     const record = JSON.parse(line, revive) as JournalRecord;
     return typeof record === "object" && typeof record.kind === "string" ? record : undefined;
   } catch {

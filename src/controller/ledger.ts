@@ -23,6 +23,11 @@ export class Ledger {
   readonly audit: AuditTrail;
   /** Emits "news" for each flow event and refusal. */
   readonly news: EventEmitter<{ news: [FlowNews] }> = new EventEmitter();
+  /** Events of one sort that the metrics do not have yet. */
+  readonly #counted: {
+    sort: { readonly vmKey: string; readonly event: string; readonly detail: string } | undefined;
+    count: number;
+  } = { sort: undefined, count: 0 };
   readonly #journal: Journal | undefined;
   readonly #clock: Clock;
 
@@ -49,6 +54,7 @@ export class Ledger {
         this.writeAudit({ what: "lease-expired", tenant, vm, count: effect.flows });
       }
     }
+    this.#addCounted();
   }
 
   writeAudit(entry: Omit<AuditEntry, "time">): void {
@@ -63,18 +69,35 @@ export class Ledger {
   }
 
   #noteEvent({ vmKey, event, record }: EffectOf<"event">): void {
-    const [tenant = "", vm = ""] = vmKey.split("/");
     const { what } = event;
-    const detail = what.kind === "closed" ? what.cause : what.kind;
-    this.metrics.events.add({ tenant, event: what.kind, detail });
+    this.#countEvent(vmKey, what.kind, what.kind === "closed" ? what.cause : what.kind);
     if (what.kind === "activated" && record?.times.activeMs !== undefined) {
       const { activeMs, requestedMs } = record.times;
       this.metrics.timeToActive.observe((activeMs - requestedMs) / 1000);
     }
     if (what.kind === "refused-late") {
+      const [tenant = "", vm = ""] = vmKey.split("/");
       this.metrics.refusals.add({ tenant, vm, reason: what.reason });
     }
     if (this.news.listenerCount("news") > 0) this.news.emit("news", toNews(vmKey, event, record));
+  }
+
+  /** Whole batches are of one sort: they are added up before the counter is looked for. */
+  #countEvent(vmKey: string, event: string, detail: string): void {
+    const { sort } = this.#counted;
+    if (sort?.vmKey !== vmKey || sort.event !== event || sort.detail !== detail) {
+      this.#addCounted();
+      this.#counted.sort = { vmKey, event, detail };
+    }
+    this.#counted.count++;
+  }
+
+  #addCounted(): void {
+    const { sort, count } = this.#counted;
+    if (sort === undefined || count === 0) return;
+    const [tenant = ""] = sort.vmKey.split("/");
+    this.metrics.events.add({ tenant, event: sort.event, detail: sort.detail }, count);
+    this.#counted.count = 0;
   }
 
   #noteUnknown({ vmKey, operation, epoch, flowIds }: EffectOf<"unknown-flows">): void {
