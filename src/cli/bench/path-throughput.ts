@@ -1,8 +1,7 @@
 /** Packets and bytes a second: slow path, fast path, plain forwarding, and what a miss costs. Effect: traffic in a lab. */
 import { type Figure, makeFigure } from "./report.ts";
-import { type BenchRig, SERVER_ADDRESS } from "./rig.ts";
+import { type BenchRig, BLAST_CLIENT, SERVER_ADDRESS } from "./rig.ts";
 
-const CLIENT = "client1";
 const BULK_PORT = 9002;
 const BLAST_SEC = 2;
 /** The server answers this long, the client exchanges a little longer: flows are answered, then worthy. */
@@ -26,9 +25,9 @@ export async function measurePackets(rig: BenchRig, tenant: string): Promise<num
   const answering = { ...target, seconds: 30, warmUpSeconds: ANSWER_SEC };
   const hold = rig.start(`${tenant}/www`, "udp-hold", answering);
   await hold.ready;
-  const blast = rig.start(`${tenant}/${CLIENT}`, "udp-blast", {
+  const blast = rig.start(`${tenant}/${BLAST_CLIENT}`, "udp-blast", {
     ...{ ...target, seconds: BLAST_SEC, warmUpSeconds: WARM_UP_SEC },
-    ...rig.neighbourOf(tenant, CLIENT),
+    ...rig.neighbourOf(tenant, BLAST_CLIENT),
   });
   await sleep(WARM_UP_SEC * 1000);
   const sink = rig.attachSink(`${tenant}/www`, target.port);
@@ -50,7 +49,7 @@ async function measureBulk(rig: BenchRig, tenant: string): Promise<number> {
   const options = { address: SERVER_ADDRESS, port: BULK_PORT, seconds: BULK_SEC };
   const sink = rig.start(`${tenant}/www`, "tcp-sink", options);
   await sink.ready;
-  const source = rig.start(`${tenant}/client1`, "tcp-source", options);
+  const source = rig.start(`${tenant}/${BLAST_CLIENT}`, "tcp-source", options);
   await source.result;
   const { bytes = 0, seconds = 1 } = await sink.result;
   return (8 * bytes) / seconds;

@@ -14,6 +14,9 @@ export interface TrafficPlace {
   nodeWords(entry: string): string[];
 }
 
+/** The processor of programs that write frames. */
+export const SENDER_CPU = 0;
+
 /** The traffic program, from the root of the built program. */
 export const GENERATOR_ENTRY = "cli/bench/generator.js";
 
@@ -44,8 +47,11 @@ export function startGenerator(
   mode: GeneratorMode,
   options: GeneratorOptions,
 ): RunningGenerator {
-  const words = [...place.nodeWords(GENERATOR_ENTRY), mode, JSON.stringify(options)];
   const writesFrames = options.nextHopMac !== undefined;
+  const words = [
+    ...(writesFrames ? ["taskset", "--cpu-list", `${SENDER_CPU}`] : []),
+    ...[...place.nodeWords(GENERATOR_ENTRY), mode, JSON.stringify(options)],
+  ];
   const child = place.exec(host, words, writesFrames ? { privileges: ROOT } : {});
   let stopped = false;
   let settleReady: () => void = () => {};
