@@ -25,6 +25,7 @@ import type {
   ApplianceInterface,
   ConfigData,
   ConfigProblem,
+  JudgeFlow,
   ServiceContext,
 } from "../lib/service/provider.ts";
 import { planTimeouts } from "../nat/timeouts.ts";
@@ -36,7 +37,7 @@ import { presentInterfaces, readInterfaces } from "./data-interfaces.ts";
 import { applyTimeouts, applyTrackingSettings, enableForwarding } from "./data-kernel-settings.ts";
 import { recallConfig, rememberConfig } from "./data-memory.ts";
 import { readState } from "./data-state.ts";
-import { createJudge } from "./policy.ts";
+import { createJudge, judgesAlike } from "./policy.ts";
 import { APPLIANCE_TABLE, closedRuleset } from "./ruleset.ts";
 import { type ApplianceSettings, type CommitOutcome, REVOCATION_DEADLINE_MS } from "./settings.ts";
 
@@ -53,6 +54,7 @@ interface Plan {
 }
 
 const NOTHING: ConfigData = {};
+const NOTHING_CUT: CommitOutcome = { cutFlows: 0, cutOffloadedFlows: 0, late: [] };
 
 export class DataPlane {
   readonly #settings: ApplianceSettings;
@@ -67,6 +69,8 @@ export class DataPlane {
   #offload: OffloadHandle | undefined;
   #current: Plan | undefined;
   #last: { readonly transactionId: string; readonly previous: Plan | undefined } | undefined;
+  /** Every live flow is as this configuration wants it; undefined: that is not known. */
+  #settled: ApplianceConfig | undefined;
   #policyEpoch = 0n;
   #monitor: EventReader | undefined;
   #settling: NodeJS.Timeout | undefined;
@@ -90,24 +94,34 @@ export class DataPlane {
     await this.#startOffload();
   }
 
-  /** Compiles a configuration and lets the kernel check it; nothing changes. */
+  /**
+   * Compiles a configuration; nothing changes. `asksKernel`: it says now what it would refuse, which costs a
+   * grace period; otherwise commit says the same, before it has changed anything.
+   */
   async prepare(
     transactionId: string,
     data: ConfigData,
+    asksKernel: boolean,
   ): Promise<Result<undefined, ConfigProblem>> {
     await this.#refreshInterfaces();
     const plan = this.#plan(data);
     if (!plan.ok) return plan;
-    try {
-      await this.#table.check(plan.value.ruleset);
-    } catch (error) {
-      if (!(error instanceof NftApplyError)) throw error;
-      return err({ kind: "config-not-applicable", path: "/", message: error.message });
-    }
+    const refusal = asksKernel ? await this.#askKernel(plan.value) : undefined;
+    if (refusal !== undefined) return err(refusal);
     const [oldest] = this.#prepared.keys();
     if (this.#prepared.size >= PREPARED_MAX && oldest !== undefined) this.#prepared.delete(oldest);
     this.#prepared.set(transactionId, plan.value);
     return ok(undefined);
+  }
+
+  async #askKernel(plan: Plan): Promise<ConfigProblem | undefined> {
+    try {
+      await this.#table.check(plan.ruleset);
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof NftApplyError)) throw error;
+      return { kind: "config-not-applicable", path: "", message: error.message };
+    }
   }
 
   /** Applies a prepared configuration. Throws NftApplyError; then the old one goes on. */
@@ -238,14 +252,26 @@ export class DataPlane {
   async #apply(plan: Plan): Promise<CommitOutcome> {
     await this.#table.apply(plan.ruleset);
     this.#current = plan;
+    const settled = this.#settled;
+    this.#settled = undefined;
+    if (settled !== undefined && judgesAlike(settled, plan.config)) {
+      this.#afterApply(plan);
+      this.#settled = plan.config;
+      return NOTHING_CUT;
+    }
     this.#policyEpoch += 1n;
     this.#afterApply(plan);
-    const judge = createJudge(plan.config);
+    const outcome = await this.#cutForbidden(createJudge(plan.config));
+    if (outcome.late.length === 0) this.#settled = plan.config;
+    return outcome;
+  }
+
+  async #cutForbidden(judge: JudgeFlow): Promise<CommitOutcome> {
     if (this.#offload !== undefined) {
       return this.#offload.applyPolicy(judge, this.#policyEpoch, REVOCATION_DEADLINE_MS);
     }
     const cutFlows = await cutForbiddenFlows(this.#conntrack, judge, this.#interfaces);
-    return { cutFlows, cutOffloadedFlows: 0, late: [] };
+    return { ...NOTHING_CUT, cutFlows };
   }
 
   /** The kernel has the new ruleset: what fails from here on is told, and does not undo the commit. */

@@ -43,7 +43,11 @@ export async function serveData(settingsFile: string): Promise<void> {
 export function createHandlers(plane: DataPlane, log: Log): LocalRpcHandlers {
   return {
     prepare: async (params) => {
-      const result = await plane.prepare(readId(params), readConfig(params));
+      const result = await plane.prepare(
+        readId(params),
+        readConfig(params),
+        readAsksKernel(params),
+      );
       if (result.ok) return { ok: true };
       return { ok: false, path: result.error.path, message: result.error.message };
     },
@@ -68,6 +72,11 @@ function readId(params: unknown): string {
   const id = (params as { readonly transactionId?: unknown } | null)?.transactionId;
   if (typeof id === "string") return id;
   throw new FlowliftError("LOCAL_RPC_FAILED", "transactionId is missing");
+}
+
+/** Asked unless the caller says that commit may refuse as well. */
+function readAsksKernel(params: unknown): boolean {
+  return (params as { readonly asksKernel?: unknown } | null)?.asksKernel !== false;
 }
 
 function readConfig(params: unknown): ConfigData {

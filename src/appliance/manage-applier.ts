@@ -42,9 +42,11 @@ export class ApplianceApplier implements Applier {
     transactionId: string,
     config: ConfigData,
   ): Promise<Result<undefined, ConfigProblem>> {
-    const prepared = await this.#options.dataLink.prepare(transactionId, config);
-    this.#wanted = readHostname(config);
-    return prepared;
+    const wanted = readHostname(config);
+    this.#wanted = wanted;
+    // A name that changes does so before the ruleset: the kernel must have agreed by then.
+    const asksKernel = wanted !== undefined && wanted !== this.#hostname;
+    return this.#options.dataLink.prepare(transactionId, config, asksKernel);
   }
 
   /** The name first: the data process need not be disturbed when the helper cannot be reached. */

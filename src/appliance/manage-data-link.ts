@@ -86,13 +86,15 @@ export class DataLink implements Applier {
     await closed;
   }
 
+  /** `asksKernel` false: what the kernel would refuse is found out by commit, which is sooner done. */
   async prepare(
     transactionId: string,
     config: ConfigData,
+    asksKernel = true,
   ): Promise<Result<undefined, ConfigProblem>> {
     const answer = (await this.#call(
       "prepare",
-      { transactionId, config },
+      { transactionId, config, asksKernel },
       TRANSACTION_TIMEOUT_MS,
     )) as { readonly ok: boolean; readonly path?: string; readonly message?: string };
     if (answer.ok) return ok(undefined);

@@ -4,6 +4,7 @@
  * Pure. One "forbidden" is enough to cut a flow; one "not eligible" keeps it on the slow path.
  */
 
+import { isDeepStrictEqual } from "node:util";
 import { FIREWALL } from "../firewall/provider.ts";
 import { LOAD_BALANCER } from "../lb/provider.ts";
 import {
@@ -33,24 +34,39 @@ export const ADMITTING_RULES_MAX = 8;
 /** Returns the judge of one configuration. */
 export function createJudge(config: ApplianceConfig): JudgeFlow {
   return (entry, place): FlowJudgement => {
-    const judgements: Readonly<Record<ServiceName, ServiceJudgement>> = {
-      lb: LOAD_BALANCER.judge(config.lb, entry, place),
-      nat: NAT.judge(config.nat, entry, place),
-      firewall: FIREWALL.judge(config.firewall, entry, place),
-    };
+    const lb = LOAD_BALANCER.judge(config.lb, entry, place);
+    const nat = NAT.judge(config.nat, entry, place);
+    const firewall = FIREWALL.judge(config.firewall, entry, place);
     const service = serviceOf(entry.mark);
-    const all = Object.values(judgements);
-    const reason = all.find((judgement) => !judgement.eligible)?.ineligibleReason;
-    const own = judgements[service];
+    const own = { lb, nat, firewall }[service];
+    const reason = firstReason(lb) ?? firstReason(nat) ?? firstReason(firewall);
     return {
-      allowed: all.every((judgement) => judgement.verdict !== "forbidden"),
+      allowed: !isForbidden(lb) && !isForbidden(nat) && !isForbidden(firewall),
       service,
-      eligible: config.offload.enabled && all.every((judgement) => judgement.eligible),
+      eligible: config.offload.enabled && lb.eligible && nat.eligible && firewall.eligible,
       ...(reason === undefined ? {} : { ineligibleReason: reason }),
-      rules: uniqueRules(all.flatMap((judgement) => judgement.rules)),
-      policyTag: own.policyTag || judgements.firewall.policyTag,
+      rules: uniqueRules([...lb.rules, ...nat.rules, ...firewall.rules]),
+      policyTag: own.policyTag || firewall.policyTag,
     };
   };
+}
+
+/** Returns whether two configurations say the same about every flow: all that createJudge looks at. */
+export function judgesAlike(left: ApplianceConfig, right: ApplianceConfig): boolean {
+  return (
+    left.offload.enabled === right.offload.enabled &&
+    isDeepStrictEqual(left.lb, right.lb) &&
+    isDeepStrictEqual(left.nat, right.nat) &&
+    isDeepStrictEqual(left.firewall, right.firewall)
+  );
+}
+
+function isForbidden(judgement: ServiceJudgement): boolean {
+  return judgement.verdict === "forbidden";
+}
+
+function firstReason(judgement: ServiceJudgement): string | undefined {
+  return judgement.eligible ? undefined : judgement.ineligibleReason;
 }
 
 /** Returns the interfaces that a mark names. */
@@ -71,10 +87,12 @@ function serviceOf(mark: number): ServiceName {
 
 /** Attachment and direction are the key of a flow's rules in flowlift-offload. */
 function uniqueRules(rules: readonly AdmittingRule[]): AdmittingRule[] {
-  const byKey = new Map<string, AdmittingRule>();
+  const unique: AdmittingRule[] = [];
   for (const rule of rules) {
-    const key = `${rule.direction} ${rule.attachment}`;
-    if (!byKey.has(key)) byKey.set(key, rule);
+    const isKnown = unique.some(
+      ({ attachment, direction }) => attachment === rule.attachment && direction === rule.direction,
+    );
+    if (!isKnown && unique.length < ADMITTING_RULES_MAX) unique.push(rule);
   }
-  return [...byKey.values()].slice(0, ADMITTING_RULES_MAX);
+  return unique;
 }

@@ -59,8 +59,11 @@ const EVENT_REPLY: number = 1 << 3;
 const EVENT_ASSURED: number = 1 << 4;
 const EVENT_MARK: number = 1 << 7;
 /** What is worth an event before and after a flow is worth offloading. */
-export const EVENTS_QUIET: number = EVENT_DESTROY;
+export const EVENTS_QUIET = 0;
 export const EVENTS_FULL: number = EVENT_DESTROY | EVENT_REPLY | EVENT_ASSURED | EVENT_MARK;
+
+/** The appliance's own connections are nobody's business. */
+const OWN_TRAFFIC: Rule = [STATE_NEW, { kind: "report-events", mask: EVENTS_QUIET }];
 
 /** Router and neighbour discovery (RFC 4861), multicast listener discovery (RFC 2710, 3810). */
 const ICMPV6_NECESSARY = [130, 131, 132, 133, 134, 135, 136, 137, 143];
@@ -88,7 +91,7 @@ export function composeRuleset(
         ...placeRules(context, policy),
         ...all((fragment) => fragment.forward),
       ],
-      output: all((fragment) => fragment.output),
+      output: [OWN_TRAFFIC, ...all((fragment) => fragment.output)],
       srcnat: all((fragment) => fragment.sourceNat),
     }),
   };
@@ -104,7 +107,7 @@ export function closedRuleset(): Ruleset {
       dstnat: [],
       input: inputPreamble(),
       forward: [],
-      output: [],
+      output: [OWN_TRAFFIC],
       srcnat: [],
     }),
   };

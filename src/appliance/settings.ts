@@ -35,12 +35,15 @@ export interface ApplianceSettings {
 /*
  * appliance-data listens on `${runDirectory}/data.sock` (lib/base/local-rpc.ts):
  *
- *   prepare {transactionId: string, config: ConfigData}   -> {ok:true} | {ok:false, path, message}
- *       compiles and checks the ruleset against the kernel (nft dry run); changes nothing
+ *   prepare {transactionId: string, config: ConfigData, asksKernel?: boolean}
+ *                                                         -> {ok:true} | {ok:false, path, message}
+ *       compiles and, unless asksKernel is false, checks the ruleset against the kernel (nft dry run, which
+ *       costs the kernel a grace period); changes nothing
  *   commit  {transactionId: string}                       -> CommitOutcome
  *       applies the prepared ruleset in one transaction, judges every live flow again, cuts those that
  *       the new policy forbids on the slow and the fast path, and answers when all are cut or when
- *       the deadline is over (then `late` lists the rest)
+ *       the deadline is over (then `late` lists the rest); fails with NFT_APPLY_REJECTED when the kernel
+ *       refuses, and then nothing has changed
  *   abort   {transactionId: string}                       -> {}
  *       forgets a prepared transaction; after commit: applies the previous configuration again
  *   get-state {}                                          -> ConfigData

@@ -1,12 +1,13 @@
 /**
  * Says whether a live flow's translation is still the configured one.
  *
- * Pure. Invariant: agrees with the compiled ruleset about whether a flow is translated, and to which set of
- * addresses; which port of the set the kernel chose is the kernel's business.
+ * Pure but for a memory: a configuration's mappings are sorted by address once. Invariant: agrees with the
+ * compiled ruleset about whether a flow is translated, and to which set of addresses; which port of the set
+ * the kernel chose is the kernel's business.
  */
 import type { ConntrackEntry } from "../lib/conntrack/entry.ts";
 import { MARK_SERVICE_MASK, MARK_SERVICE_NAT } from "../lib/conntrack/mark-bits.ts";
-import { familyOf } from "../lib/inet/address.ts";
+import { familyOf, type IpAddress } from "../lib/inet/address.ts";
 import { prefixContains } from "../lib/inet/prefix-match.ts";
 import { policyTagOf } from "../lib/service/policy-tag.ts";
 import type { AdmittingRule, FlowPlace, ServiceJudgement } from "../lib/service/provider.ts";
@@ -19,6 +20,40 @@ type Translation =
   | { readonly kind: "none" }
   | { readonly kind: "forbidden" }
   | { readonly kind: "by"; readonly name: string };
+
+interface OwnMapping {
+  readonly instance: NatInstance;
+  readonly mapping: StaticMapping;
+}
+
+/** Mappings by address, each list in the configuration's order. */
+interface PreparedMappings {
+  readonly byExternal: ReadonlyMap<IpAddress, readonly OwnMapping[]>;
+  readonly byInternal: ReadonlyMap<IpAddress, readonly OwnMapping[]>;
+}
+
+const NO_MAPPINGS: readonly OwnMapping[] = [];
+const mappings = new WeakMap<NatConfig, PreparedMappings>();
+
+function prepareMappings(config: NatConfig): PreparedMappings {
+  const byExternal = new Map<IpAddress, OwnMapping[]>();
+  const byInternal = new Map<IpAddress, OwnMapping[]>();
+  for (const instance of config.instances) {
+    for (const mapping of instance.mappings) {
+      append(byExternal, mapping.externalAddress, { instance, mapping });
+      append(byInternal, mapping.internalAddress, { instance, mapping });
+    }
+  }
+  const prepared: PreparedMappings = { byExternal, byInternal };
+  mappings.set(config, prepared);
+  return prepared;
+}
+
+function append(lists: Map<IpAddress, OwnMapping[]>, key: IpAddress, own: OwnMapping): void {
+  const list = lists.get(key);
+  if (list === undefined) lists.set(key, [own]);
+  else list.push(own);
+}
 
 const NONE: Translation = { kind: "none" };
 const FORBIDDEN: Translation = { kind: "forbidden" };
@@ -56,8 +91,8 @@ function judgeDestination(config: NatConfig, entry: ConntrackEntry): Translation
     original.destinationAddress !== reply.sourceAddress ||
     (hasPorts(original.protocol) && original.destinationPort !== reply.sourcePort);
   const isOurs = (entry.mark & MARK_SERVICE_MASK) === MARK_SERVICE_NAT;
-  for (const { instance, mapping } of allMappings(config)) {
-    if (mapping.externalAddress !== original.destinationAddress) continue;
+  const { byExternal } = mappings.get(config) ?? prepareMappings(config);
+  for (const { instance, mapping } of byExternal.get(original.destinationAddress) ?? NO_MAPPINGS) {
     if (mapping.protocol !== undefined && mapping.protocol !== original.protocol) continue;
     const port = internalPortOf(mapping, original.destinationPort);
     if (port === undefined) continue;
@@ -78,7 +113,7 @@ function judgeSource(config: NatConfig, entry: ConntrackEntry, place: FlowPlace)
     (hasPorts(original.protocol) && original.sourcePort !== reply.destinationPort);
   for (const instance of config.instances) {
     for (const policy of instance.policies) {
-      const found = judgePolicySource(instance, policy, entry, place);
+      const found = judgePolicySource(config, { instance, policy }, entry, place);
       if (found !== undefined) return found;
     }
   }
@@ -87,8 +122,8 @@ function judgeSource(config: NatConfig, entry: ConntrackEntry, place: FlowPlace)
 
 /** Undefined: this policy does not translate the flow's source. */
 function judgePolicySource(
-  instance: NatInstance,
-  policy: NatPolicy,
+  config: NatConfig,
+  { instance, policy }: { readonly instance: NatInstance; readonly policy: NatPolicy },
   entry: ConntrackEntry,
   place: FlowPlace,
 ): Translation | undefined {
@@ -96,7 +131,10 @@ function judgePolicySource(
   const leaves = place.egressInterface === policy.externalInterface;
   if (leaves) {
     if (isExempt(instance, entry)) return exemptResult(entry);
-    const mapping = instance.mappings.find((candidate) => ownsSource(candidate, entry));
+    const { byInternal } = mappings.get(config) ?? prepareMappings(config);
+    const mapping = byInternal
+      .get(original.sourceAddress)
+      ?.find((own) => own.instance === instance && ownsSource(own.mapping, entry))?.mapping;
     if (mapping !== undefined) {
       const right =
         reply.destinationAddress === mapping.externalAddress &&
@@ -167,12 +205,6 @@ function isUnsolicited(config: NatConfig, entry: ConntrackEntry, place: FlowPlac
 function isSubscriber(policy: NatPolicy, address: ConntrackEntry["original"]["sourceAddress"]) {
   if (policy.subscribers.length === 0) return true;
   return policy.subscribers.some((prefix) => prefixContains(prefix, address));
-}
-
-function allMappings(config: NatConfig) {
-  return config.instances.flatMap((instance) =>
-    instance.mappings.map((mapping) => ({ instance, mapping })),
-  );
 }
 
 function mappingName(instance: NatInstance, mapping: StaticMapping): string {

@@ -4,7 +4,8 @@
  * Pure. Every address of a prefix belongs to the pool, its first and last too (RFC 8512 does not except
  * them; a pool is no subnet).
  */
-import { formatIpBytes, type IpAddress, type IpPrefix, ipToBytes } from "../lib/inet/address.ts";
+import { formatIpBytes, type IpAddress, type IpPrefix } from "../lib/inet/address.ts";
+import { ipv4Bits } from "../lib/inet/prefix-match.ts";
 
 /** Both ends belong to the range. IPv4 only. */
 export interface AddressRange {
@@ -17,7 +18,7 @@ export const POOL_ADDRESSES_MAX = 1024;
 
 /** Returns an IPv4 address as a number. */
 export function addressNumber(address: IpAddress): number {
-  return ipToBytes(address).reduce((sum, byte) => sum * 256 + byte, 0);
+  return ipv4Bits(address) >>> 0;
 }
 
 /** Returns the IPv4 address of a number. */

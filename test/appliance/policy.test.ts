@@ -5,13 +5,19 @@ import { expect, test } from "vitest";
 import { compileAppliance, parseApplianceConfig } from "../../src/appliance/data-config.ts";
 import { recallConfig, rememberConfig } from "../../src/appliance/data-memory.ts";
 import { findInterfaceProblem } from "../../src/appliance/data-server.ts";
-import { ADMITTING_RULES_MAX, createJudge, placeOfMark } from "../../src/appliance/policy.ts";
+import {
+  ADMITTING_RULES_MAX,
+  createJudge,
+  judgesAlike,
+  placeOfMark,
+} from "../../src/appliance/policy.ts";
 import { RULESET_INTERFACES_MAX } from "../../src/appliance/ruleset.ts";
 import type { ConntrackEntry } from "../../src/lib/conntrack/entry.ts";
 import type { IpAddress, MacAddress } from "../../src/lib/inet/address.ts";
+import { policyTagOf, TAGS_MAX } from "../../src/lib/service/policy-tag.ts";
 import type { ApplianceInterface } from "../../src/lib/service/provider.ts";
 import { RULES_PER_FLOW_MAX } from "../../src/offload-protocol/messages.ts";
-import { natConfig, zoneConfig } from "./configs.ts";
+import { lbConfig, natConfig, zoneConfig } from "./configs.ts";
 
 function interfaces(count: number): ApplianceInterface[] {
   return Array.from({ length: count }, (_, index) => ({
@@ -116,3 +122,30 @@ test("the remembered configuration is of this boot, or of none", () => {
     rmSync(folder, { recursive: true });
   }
 });
+
+test("flows need not be judged again for what no judge looks at, and only for that", () => {
+  const nat = natConfig(["192.0.2.1/32"]);
+  const policy = (more: Record<string, unknown>) => ({ "flowlift-zones:offload-policy": more });
+  const before = parse({ ...OUT, ...nat });
+  expect(
+    judgesAlike(before, parse({ ...OUT, ...nat, ...policy({ "worthiness-packets": 3 }) })),
+  ).toBe(true);
+  for (const other of [
+    { ...OUT, ...nat, ...policy({ enabled: false }) },
+    { ...OUT, ...natConfig(["192.0.2.2/32"]) },
+    { ...zoneConfig([]), ...nat },
+    { ...OUT, ...nat, ...lbConfig([{ name: "web", vip: "10.8.0.1", port: 80, servers: [] }]) },
+  ]) {
+    expect(judgesAlike(before, parse(other))).toBe(false);
+  }
+});
+
+test.each([TAGS_MAX - 1, TAGS_MAX, TAGS_MAX + 1])(
+  "tags stay the same after %d others",
+  (others) => {
+    const tag = policyTagOf("firewall", "out");
+    const many = Array.from({ length: others }, (_, index) => policyTagOf("nat", `${index}`));
+    expect(new Set(many).size).toBe(others);
+    expect(policyTagOf("firewall", "out")).toBe(tag);
+  },
+);
