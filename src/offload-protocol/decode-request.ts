@@ -6,6 +6,7 @@
 import { protocolError } from "../lib/netconf/rpc-error.ts";
 import { type Collecting, decodeEgressUpdate } from "./decode-direction.ts";
 import { decodeFlow } from "./decode-flow.ts";
+import { OFFLOAD_NAMESPACE } from "./hello.ts";
 import {
   type Epoch,
   FLOW_IDS_PER_WITHDRAW_MAX,
@@ -15,6 +16,7 @@ import {
   type OffloadRequest,
   type WithdrawSelection,
 } from "./messages.ts";
+import { FlowScanner } from "./scan-flow.ts";
 import {
   failDuplicateKey,
   failMissing,
@@ -51,9 +53,16 @@ export function decodeRequestBody(reader: XmlReader, local: string): OffloadRequ
 function decodeRequestOffload(reader: XmlReader): OffloadRequest {
   let epoch: Epoch | undefined;
   const flows: OffloadFlow[] = [];
-  for (let local = nextData(reader); local !== undefined; local = nextData(reader)) {
+  const scanner = new FlowScanner(reader.text);
+  const next = (): string | undefined => {
+    scanFlows(reader, scanner, flows);
+    return nextData(reader);
+  };
+  for (let local = next(); local !== undefined; local = next()) {
     if (local === "flow") {
-      flows.push(decodeFlow(reader));
+      const flow = decodeFlow(reader);
+      if (reader.failure === undefined) scanner.learn(flow);
+      flows.push(flow);
       if (flows.length > FLOWS_PER_REQUEST_MAX) failTooMany(reader, "flow", FLOWS_PER_REQUEST_MAX);
     } else if (local === "epoch") {
       reader.once(epoch);
@@ -65,6 +74,18 @@ function decodeRequestOffload(reader: XmlReader): OffloadRequest {
   const ids = new Set(flows.map((flow) => flow.flowId));
   if (ids.size < flows.length) failDuplicateKey(reader, "flow");
   return { kind: "request-offload", epoch: epoch ?? NO_EPOCH, flows };
+}
+
+/** Takes the flows that stand next in the encoder's own form, as many as the message may have. */
+function scanFlows(reader: XmlReader, scanner: FlowScanner, flows: OffloadFlow[]): void {
+  let position = reader.positionIn(OFFLOAD_NAMESPACE);
+  while (position !== undefined && flows.length < FLOWS_PER_REQUEST_MAX) {
+    const scanned = scanner.scan(position);
+    if (scanned === undefined) return;
+    flows.push(scanned.flow);
+    reader.skipTo(scanned.end);
+    position = scanned.end;
+  }
 }
 
 /** Stands where a failure is kept; nobody looks. */

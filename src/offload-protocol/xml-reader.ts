@@ -8,6 +8,7 @@
  */
 import type { RpcError } from "../lib/netconf/rpc-error.ts";
 import { elementError, malformedMessage, protocolError } from "../lib/netconf/rpc-error.ts";
+import { formatPath } from "./xml-path.ts";
 import { NamespaceScope } from "./xml-scope.ts";
 import { CDATA, isXmlSpace, readMarkup, unescapeXml } from "./xml-text.ts";
 
@@ -78,6 +79,22 @@ export class XmlReader {
     }
   }
 
+  /** The whole document. */
+  get text(): string {
+    return this.#text;
+  }
+
+  /** Where the open element's content goes on, if names without prefix mean `namespace` there. */
+  positionIn(namespace: string): number | undefined {
+    if (this.#failure !== undefined || this.#selfClosed) return undefined;
+    return this.#scope.defaultAt(this.#depth) === namespace ? this.#at : undefined;
+  }
+
+  /** The caller has read whole children by itself. */
+  skipTo(position: number): void {
+    this.#at = position;
+  }
+
   /** Reads the text of the open element and closes it. Elements inside are a failure. */
   leafText(): string {
     if (this.#failure !== undefined) return "";
@@ -113,7 +130,9 @@ export class XmlReader {
         return this.#failure === undefined ? text : "";
       }
       if (next !== BANG && next !== QUESTION) {
-        this.fail(elementError("bad-element", this.#openLocal(), "An element inside a leaf"));
+        this.fail(
+          elementError("bad-element", this.#locals[this.#depth] ?? "", "An element inside a leaf"),
+        );
         return "";
       }
       if (this.#text.startsWith(CDATA, end)) {
@@ -134,13 +153,13 @@ export class XmlReader {
   /** Keeps the first failure; its path is the open element's unless it has one. */
   fail(error: RpcError): void {
     if (this.#failure !== undefined) return;
-    const path = error.path ?? this.#pathTo(this.#depth);
+    const path = error.path ?? formatPath(this.#module, this.#locals, this.#keys, this.#depth);
     this.#failure = path === undefined ? error : { ...error, path };
   }
 
   /** Keeps a failure of the element closed last. */
   failClosed(error: RpcError): void {
-    const path = this.#pathTo(this.#depth + 1);
+    const path = formatPath(this.#module, this.#locals, this.#keys, this.#depth + 1);
     this.fail(path === undefined ? error : { ...error, path });
   }
 
@@ -152,7 +171,7 @@ export class XmlReader {
   /** Says so when the open element has been read before (`previous` is defined). */
   once(previous: unknown): void {
     if (previous === undefined) return;
-    const local = this.#openLocal();
+    const local = this.#locals[this.#depth] ?? "";
     this.fail(elementError("bad-element", local, `"${local}" comes more often than once`));
   }
 
@@ -160,24 +179,11 @@ export class XmlReader {
     this.#failure ??= malformedMessage(`The message is not well-formed XML: ${why}`);
   }
 
-  /** The instance path below the envelope; undefined for the envelope itself. */
-  #pathTo(end: number): string | undefined {
-    if (end < 2) return undefined;
-    let path = "";
-    for (let depth = 2; depth <= end; depth++) {
-      const module = depth === 2 ? `${this.#module}:` : "";
-      path += `/${module}${this.#locals[depth] ?? ""}${this.#keys[depth] ?? ""}`;
-    }
-    return path;
-  }
-
   #failText(): void {
     if (this.#depth === 0) this.malformed("text outside the root element");
-    this.fail(elementError("bad-element", this.#openLocal(), "Text where elements belong"));
-  }
-
-  #openLocal(): string {
-    return this.#locals[this.#depth] ?? "";
+    this.fail(
+      elementError("bad-element", this.#locals[this.#depth] ?? "", "Text where elements belong"),
+    );
   }
 
   #unescape(raw: string): string {
