@@ -10,7 +10,12 @@ import {
 } from "../../src/lib/conntrack/messages.ts";
 import { formatIpBytes, type IpAddress } from "../../src/lib/inet/address.ts";
 import { forEachMessage, MessageBuilder } from "../../src/lib/netlink/attributes.ts";
+import { campaignOptions, campaignSize } from "../support/campaign.ts";
 import { ICMP_NEW, TCP_ASSURED, TCP_DESTROY, TCP_NEW, UDP6_DESTROY } from "./kernel-messages.ts";
+
+/** Random cases; `flowlift test --full` runs many more. */
+const RUNS = campaignSize(500, 100_000);
+const FEW_RUNS = campaignSize(100, 100_000);
 
 function viewOf(bytes: Uint8Array): DataView {
   const copy = Uint8Array.from(bytes);
@@ -158,43 +163,52 @@ const tuple: fc.Arbitrary<ConntrackTuple> = fc
     }),
   );
 
-test("what writeEntryKey() writes, decodeEntry() reads", () => {
-  fc.assert(
-    fc.property(tuple, tuple, fc.nat({ max: 65_535 }), (original, reply, zone) => {
-      const first = new MessageBuilder();
-      first.beginMessage(MESSAGE_CT_NEW, 0, 1);
-      writeEntryKey(first, original, zone);
-      first.endMessage();
-      const second = new MessageBuilder();
-      second.beginMessage(MESSAGE_CT_NEW, 0, 1);
-      writeEntryKey(second, reply, 0);
-      second.endMessage();
-      // The reply's tuple is the original's with the next attribute type.
-      const replyTuple = Buffer.from(second.finish().slice(20));
-      replyTuple.writeUInt16LE(0x8002, 2);
-      const bytes = Buffer.concat([first.finish(), replyTuple]);
-      bytes.writeUInt32LE(bytes.length, 0);
-      const entry = decodeEntry(viewOf(bytes), { start: 16, end: bytes.length });
-      expect(entry).toMatchObject({ original, reply, zone });
-    }),
-  );
-});
+test(
+  `what writeEntryKey() writes, decodeEntry() reads (${FEW_RUNS} cases)`,
+  campaignOptions(),
+  () => {
+    fc.assert(
+      fc.property(tuple, tuple, fc.nat({ max: 65_535 }), (original, reply, zone) => {
+        const first = new MessageBuilder();
+        first.beginMessage(MESSAGE_CT_NEW, 0, 1);
+        writeEntryKey(first, original, zone);
+        first.endMessage();
+        const second = new MessageBuilder();
+        second.beginMessage(MESSAGE_CT_NEW, 0, 1);
+        writeEntryKey(second, reply, 0);
+        second.endMessage();
+        // The reply's tuple is the original's with the next attribute type.
+        const replyTuple = Buffer.from(second.finish().slice(20));
+        replyTuple.writeUInt16LE(0x8002, 2);
+        const bytes = Buffer.concat([first.finish(), replyTuple]);
+        bytes.writeUInt32LE(bytes.length, 0);
+        const entry = decodeEntry(viewOf(bytes), { start: 16, end: bytes.length });
+        expect(entry).toMatchObject({ original, reply, zone });
+      }),
+      { numRuns: FEW_RUNS },
+    );
+  },
+);
 
-test("random bytes never make decodeEvents() throw, nor do damaged messages", () => {
-  const golden = Buffer.from(TCP_NEW + TCP_DESTROY + UDP6_DESTROY, "hex");
-  const damage = fc.array(fc.tuple(fc.nat({ max: golden.length - 1 }), fc.nat({ max: 255 })), {
-    maxLength: 8,
-  });
-  fc.assert(
-    fc.property(fc.uint8Array({ maxLength: 512 }), damage, (random, changes) => {
-      decodeEvents(viewOf(random), false);
-      const damaged = Buffer.from(golden);
-      for (const [at, value] of changes) damaged[at] = value;
-      decodeEvents(viewOf(damaged), false);
-    }),
-    { numRuns: 500 },
-  );
-});
+test(
+  `random bytes never make decodeEvents() throw, nor do damaged messages (${RUNS} cases)`,
+  campaignOptions(),
+  () => {
+    const golden = Buffer.from(TCP_NEW + TCP_DESTROY + UDP6_DESTROY, "hex");
+    const damage = fc.array(fc.tuple(fc.nat({ max: golden.length - 1 }), fc.nat({ max: 255 })), {
+      maxLength: 8,
+    });
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 512 }), damage, (random, changes) => {
+        decodeEvents(viewOf(random), false);
+        const damaged = Buffer.from(golden);
+        for (const [at, value] of changes) damaged[at] = value;
+        decodeEvents(viewOf(damaged), false);
+      }),
+      { numRuns: RUNS },
+    );
+  },
+);
 
 test("an entry without its reply tuple is no entry, and unknown attributes are skipped", () => {
   const view = hex(TCP_NEW);

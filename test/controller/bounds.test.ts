@@ -12,7 +12,12 @@ import { TokenBucket } from "../../src/controller/token-bucket.ts";
 import { handleRequest } from "../../src/controller/vm-requests.ts";
 import { WITHDRAWS_WAITING_MAX } from "../../src/controller/vm-state.ts";
 import type { Epoch, FlowEvent } from "../../src/offload-protocol/messages.ts";
+import { campaignOptions, campaignSize } from "../support/campaign.ts";
 import { EPOCH, natFlow, World } from "./world.ts";
+
+/** Random cases; `flowlift test --full` runs many more. */
+const RUNS = campaignSize(60, 5000);
+const FEW_RUNS = campaignSize(100, 5000);
 
 function withQuota(change: Partial<ReturnType<World["vm"]>["vm"]["quota"]>): World {
   const world = new World();
@@ -92,124 +97,135 @@ describe("EventLog", () => {
     expect(log.takeUnsent(10).length).toBe(offset > 0 ? 1 : 0);
   });
 
-  test("tells every event exactly once, in order, over any disconnects", () => {
-    const step = fc.oneof(
-      fc.record({ kind: fc.constant("append" as const), count: fc.nat({ max: 20 }) }),
-      fc.record({ kind: fc.constant("send" as const), count: fc.nat({ max: 20 }) }),
-      fc.record({ kind: fc.constant("acknowledge" as const), count: fc.nat({ max: 20 }) }),
-      fc.record({ kind: fc.constant("disconnect" as const), count: fc.nat({ max: 20 }) }),
-    );
-    fc.assert(
-      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-        const log = new EventLog(1n);
-        const settled: bigint[] = [];
-        let onWire: bigint[] = [];
-        let appended = 0n;
-        const receive = (count: number): void => {
-          for (const sequence of onWire.splice(0, count)) {
-            if (sequence > (settled.at(-1) ?? 0n)) settled.push(sequence);
+  test(
+    `tells every event exactly once, in order, over any disconnects (${FEW_RUNS} cases)`,
+    campaignOptions(),
+    () => {
+      const step = fc.oneof(
+        fc.record({ kind: fc.constant("append" as const), count: fc.nat({ max: 20 }) }),
+        fc.record({ kind: fc.constant("send" as const), count: fc.nat({ max: 20 }) }),
+        fc.record({ kind: fc.constant("acknowledge" as const), count: fc.nat({ max: 20 }) }),
+        fc.record({ kind: fc.constant("disconnect" as const), count: fc.nat({ max: 20 }) }),
+      );
+      fc.assert(
+        fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+          const log = new EventLog(1n);
+          const settled: bigint[] = [];
+          let onWire: bigint[] = [];
+          let appended = 0n;
+          const receive = (count: number): void => {
+            for (const sequence of onWire.splice(0, count)) {
+              if (sequence > (settled.at(-1) ?? 0n)) settled.push(sequence);
+            }
+          };
+          for (const { kind, count } of steps) {
+            if (kind === "append") for (let i = 0; i < count; i++) log.append(event(++appended));
+            if (kind === "send") onWire.push(...log.takeUnsent(count).map((each) => each.sequence));
+            if (kind === "acknowledge") {
+              receive(count);
+              log.acknowledge(settled.at(-1) ?? 0n);
+            }
+            if (kind === "disconnect") {
+              receive(count % 3); // The rest is lost with the connection.
+              onWire = [];
+              log.rewind();
+            }
           }
-        };
-        for (const { kind, count } of steps) {
-          if (kind === "append") for (let i = 0; i < count; i++) log.append(event(++appended));
-          if (kind === "send") onWire.push(...log.takeUnsent(count).map((each) => each.sequence));
-          if (kind === "acknowledge") {
-            receive(count);
-            log.acknowledge(settled.at(-1) ?? 0n);
-          }
-          if (kind === "disconnect") {
-            receive(count % 3); // The rest is lost with the connection.
-            onWire = [];
-            log.rewind();
-          }
-        }
-        log.rewind();
-        onWire = log.takeUnsent(EVENTS_IN_FLIGHT_MAX).map((each) => each.sequence);
-        receive(onWire.length);
-        expect(settled).toEqual(Array.from({ length: Number(appended) }, (_, i) => BigInt(i + 1)));
-      }),
-    );
-  });
+          log.rewind();
+          onWire = log.takeUnsent(EVENTS_IN_FLIGHT_MAX).map((each) => each.sequence);
+          receive(onWire.length);
+          expect(settled).toEqual(
+            Array.from({ length: Number(appended) }, (_, i) => BigInt(i + 1)),
+          );
+        }),
+        { numRuns: FEW_RUNS },
+      );
+    },
+  );
 });
 
-test("whatever is requested, withdrawn and answered: no quota is exceeded, no tuple held twice", () => {
-  const step = fc.oneof(
-    fc.record({
-      kind: fc.constant("request" as const),
-      port: fc.nat({ max: 15 }),
-      id: fc.nat({ max: 40 }),
-    }),
-    fc.record({
-      kind: fc.constant("withdraw" as const),
-      port: fc.constant(0),
-      id: fc.nat({ max: 40 }),
-    }),
-    fc.record({
-      kind: fc.constantFrom(
-        "take" as const,
-        "install" as const,
-        "remove" as const,
-        "lose" as const,
-      ),
-      port: fc.nat({ max: 3 }),
-      id: fc.constant(0),
-    }),
-  );
-  fc.assert(
-    fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
-      const world = withQuota({ flowsMax: 8 });
-      const sent: number[] = [];
-      const held = new Set<number>();
-      for (const { kind, port, id } of steps) {
-        world.nowMs += 1;
-        if (kind === "request") world.request([natFlow(BigInt(id), 2000 + port)]);
-        if (kind === "withdraw") {
-          const selection = { kind: "flow-ids", flowIds: [BigInt(id)] } as const;
-          world.send({ kind: "withdraw-offload", epoch: EPOCH, selection });
+test(
+  `whatever is requested, withdrawn and answered: no quota is exceeded, no tuple held twice (${RUNS} cases)`,
+  campaignOptions(),
+  () => {
+    const step = fc.oneof(
+      fc.record({
+        kind: fc.constant("request" as const),
+        port: fc.nat({ max: 15 }),
+        id: fc.nat({ max: 40 }),
+      }),
+      fc.record({
+        kind: fc.constant("withdraw" as const),
+        port: fc.constant(0),
+        id: fc.nat({ max: 40 }),
+      }),
+      fc.record({
+        kind: fc.constantFrom(
+          "take" as const,
+          "install" as const,
+          "remove" as const,
+          "lose" as const,
+        ),
+        port: fc.nat({ max: 3 }),
+        id: fc.constant(0),
+      }),
+    );
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
+        const world = withQuota({ flowsMax: 8 });
+        const sent: number[] = [];
+        const held = new Set<number>();
+        for (const { kind, port, id } of steps) {
+          world.nowMs += 1;
+          if (kind === "request") world.request([natFlow(BigInt(id), 2000 + port)]);
+          if (kind === "withdraw") {
+            const selection = { kind: "flow-ids", flowIds: [BigInt(id)] } as const;
+            world.send({ kind: "withdraw-offload", epoch: EPOCH, selection });
+          }
+          if (kind === "take") {
+            for (const { fast } of world.core.takeInstalls(3, world.nowMs)) sent.push(fast.handle);
+          }
+          if (kind === "install") {
+            const handle = sent.shift();
+            if (handle === undefined) continue;
+            if (port > 0) held.add(handle);
+            const outcome =
+              port > 0
+                ? ({ handle, outcome: "installed" } as const)
+                : ({ handle, outcome: "refused", reason: "driver-failed" } as const);
+            world.core.takeInstallOutcomes([outcome], world.nowMs);
+          }
+          if (kind === "remove") {
+            const batch = world.core.takeWithdraws(2, world.nowMs);
+            for (const { fast } of batch) held.delete(fast.handle);
+            world.core.takeWithdrawOutcomes(
+              batch.map(({ fast }) => ({
+                handle: fast.handle,
+                outcome: "withdrawn",
+                counters: NO_COUNTERS,
+              })),
+              world.nowMs,
+            );
+          }
+          if (kind === "lose") {
+            // The driver took what it was sent, then its connection broke and came back.
+            for (const handle of sent.splice(0)) if (port > 1) held.add(handle);
+            for (const orphan of world.core.reconcile(held, world.nowMs)) held.delete(orphan);
+          }
+          world.drain();
+          const records = [...world.core.table.list()];
+          expect(records.length).toBe(world.vm().flowCount);
+          expect(records.length).toBeLessThanOrEqual(8);
+          const ports = records.map(({ flow }) => flow.original.match.sourcePort);
+          expect(new Set(ports).size).toBe(ports.length);
+          // Whatever the fast path holds is still attributed, so its tuple cannot be given away.
+          for (const handle of held) expect(world.core.table.get(handle)).toBeDefined();
         }
-        if (kind === "take") {
-          for (const { fast } of world.core.takeInstalls(3, world.nowMs)) sent.push(fast.handle);
-        }
-        if (kind === "install") {
-          const handle = sent.shift();
-          if (handle === undefined) continue;
-          if (port > 0) held.add(handle);
-          const outcome =
-            port > 0
-              ? ({ handle, outcome: "installed" } as const)
-              : ({ handle, outcome: "refused", reason: "driver-failed" } as const);
-          world.core.takeInstallOutcomes([outcome], world.nowMs);
-        }
-        if (kind === "remove") {
-          const batch = world.core.takeWithdraws(2, world.nowMs);
-          for (const { fast } of batch) held.delete(fast.handle);
-          world.core.takeWithdrawOutcomes(
-            batch.map(({ fast }) => ({
-              handle: fast.handle,
-              outcome: "withdrawn",
-              counters: NO_COUNTERS,
-            })),
-            world.nowMs,
-          );
-        }
-        if (kind === "lose") {
-          // The driver took what it was sent, then its connection broke and came back.
-          for (const handle of sent.splice(0)) if (port > 1) held.add(handle);
-          for (const orphan of world.core.reconcile(held, world.nowMs)) held.delete(orphan);
-        }
-        world.drain();
-        const records = [...world.core.table.list()];
-        expect(records.length).toBe(world.vm().flowCount);
-        expect(records.length).toBeLessThanOrEqual(8);
-        const ports = records.map(({ flow }) => flow.original.match.sourcePort);
-        expect(new Set(ports).size).toBe(ports.length);
-        // Whatever the fast path holds is still attributed, so its tuple cannot be given away.
-        for (const handle of held) expect(world.core.table.get(handle)).toBeDefined();
-      }
-    }),
-    { numRuns: 60 },
-  );
-});
+      }),
+      { numRuns: RUNS },
+    );
+  },
+);
 
 test("pitfall 14: handles, tokens and sequence numbers do not wrap", () => {
   const flowsPerSec = 10_000_000;

@@ -9,6 +9,10 @@ import {
   startLife,
   stepLife,
 } from "../../src/controller/lifecycle.ts";
+import { campaignOptions, campaignSize } from "../support/campaign.ts";
+
+/** Random cases; `flowlift test --full` runs many more. */
+const RUNS = campaignSize(100, 50_000);
 
 /** Runs events from a fresh flow; returns the last phase and every effect as text. */
 function live(events: readonly FlowLifeEvent[], atMs: readonly number[] = []): [string, string[]] {
@@ -122,27 +126,32 @@ describe("stepLife()", () => {
     expect(live(events, [0, 0, 0, 0, DRIVER_ANSWER_MS_MAX + offset])).toEqual(["quiescing", told]);
   });
 
-  test("ends every flow exactly once, however events interleave", () => {
-    const event = fc.oneof(
-      fc.constantFrom(SENT, INSTALLED, WITHDRAW, IDLE, WITHDRAWN, TICK),
-      fc.constantFrom<FlowLifeEvent>(
-        { kind: "withdraw-sent" },
-        { kind: "install-refused", reason: "table-full" },
-        { kind: "reconciled", isHeld: true },
-        { kind: "reconciled", isHeld: false },
-      ),
-    );
-    const times = fc.array(fc.nat({ max: 30_000 }), { maxLength: 40 });
-    fc.assert(
-      fc.property(fc.array(event, { maxLength: 40 }), times, (events, steps) => {
-        let nowMs = 0;
-        const atMs = events.map((_, index) => (nowMs += steps[index] ?? 0));
-        const [phase, told] = live(events, atMs);
-        const ends = told.filter((what) => /^(closed|refused-late)/.test(what)).length;
-        const starts = told.filter((what) => what === "activated").length;
-        expect(ends).toBe(phase === "closed" ? 1 : 0);
-        expect(starts).toBeLessThanOrEqual(1);
-      }),
-    );
-  });
+  test(
+    `ends every flow exactly once, however events interleave (${RUNS} cases)`,
+    campaignOptions(),
+    () => {
+      const event = fc.oneof(
+        fc.constantFrom(SENT, INSTALLED, WITHDRAW, IDLE, WITHDRAWN, TICK),
+        fc.constantFrom<FlowLifeEvent>(
+          { kind: "withdraw-sent" },
+          { kind: "install-refused", reason: "table-full" },
+          { kind: "reconciled", isHeld: true },
+          { kind: "reconciled", isHeld: false },
+        ),
+      );
+      const times = fc.array(fc.nat({ max: 30_000 }), { maxLength: 40 });
+      fc.assert(
+        fc.property(fc.array(event, { maxLength: 40 }), times, (events, steps) => {
+          let nowMs = 0;
+          const atMs = events.map((_, index) => (nowMs += steps[index] ?? 0));
+          const [phase, told] = live(events, atMs);
+          const ends = told.filter((what) => /^(closed|refused-late)/.test(what)).length;
+          const starts = told.filter((what) => what === "activated").length;
+          expect(ends).toBe(phase === "closed" ? 1 : 0);
+          expect(starts).toBeLessThanOrEqual(1);
+        }),
+        { numRuns: RUNS },
+      );
+    },
+  );
 });

@@ -7,6 +7,10 @@ import { matches } from "../../src/firewall/ace-matches.ts";
 import type { ConntrackTuple } from "../../src/lib/conntrack/entry.ts";
 import { type IpAddress, type IpPrefix, maskAddress } from "../../src/lib/inet/address.ts";
 import type { FlowPlace } from "../../src/lib/service/provider.ts";
+import { campaignOptions, campaignSize } from "../support/campaign.ts";
+
+/** Random cases; `flowlift test --full` runs many more. */
+const RUNS = campaignSize(200, 10_000);
 
 /** What the index stands for: the ACEs are asked in order. */
 function judgeInOrder(acls: readonly Acl[], tuple: ConntrackTuple, place: FlowPlace): AceDecision {
@@ -119,28 +123,32 @@ const place = fc.record({
   egressInterface: fc.option(interfaceName, { nil: undefined }),
 });
 
-test("the index decides as if the ACEs were asked in order", () => {
-  let decided = 0;
-  fc.assert(
-    fc.property(
-      acls,
-      fc.array(tuple, { minLength: 20, maxLength: 20 }),
-      place,
-      (list, flows, at) => {
-        const index = new AceIndex(list);
-        for (const flow of flows) {
-          const expected = judgeInOrder(list, flow, at);
-          const found = index.decide(flow, at);
-          expect(found.ace).toBe(expected.ace);
-          expect(found.eligible).toBe(expected.eligible);
-          if (expected.ace !== undefined) decided += 1;
-        }
-      },
-    ),
-    { numRuns: 200 },
-  );
-  expect(decided).toBeGreaterThan(500);
-});
+test(
+  `the index decides as if the ACEs were asked in order (${RUNS} cases)`,
+  campaignOptions(),
+  () => {
+    let decided = 0;
+    fc.assert(
+      fc.property(
+        acls,
+        fc.array(tuple, { minLength: 20, maxLength: 20 }),
+        place,
+        (list, flows, at) => {
+          const index = new AceIndex(list);
+          for (const flow of flows) {
+            const expected = judgeInOrder(list, flow, at);
+            const found = index.decide(flow, at);
+            expect(found.ace).toBe(expected.ace);
+            expect(found.eligible).toBe(expected.eligible);
+            if (expected.ace !== undefined) decided += 1;
+          }
+        },
+      ),
+      { numRuns: RUNS },
+    );
+    expect(decided).toBeGreaterThan(500);
+  },
+);
 
 function hosts(count: number): Acl {
   const aces = Array.from({ length: count }, (_, index): Ace => {

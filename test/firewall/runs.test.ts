@@ -7,6 +7,10 @@ import type { CountedAce } from "../../src/firewall/ace-match.ts";
 import { parseIpAddress } from "../../src/lib/inet/address.ts";
 import { digestName } from "../../src/lib/nft/identifier.ts";
 import { numberAddress } from "../../src/nat/pool.ts";
+import { campaignOptions, campaignSize } from "../support/campaign.ts";
+
+/** Random cases; `flowlift test --full` runs many more. */
+const RUNS = campaignSize(60, 5000);
 
 function counted(index: number, match: Partial<AceMatch>): CountedAce {
   const name = `ace-${index}`;
@@ -74,7 +78,7 @@ test("of ACEs with the same key only the first is in the map", () => {
   expect(map?.kind === "verdict-map" && map.entries[0]?.[1]).toEqual({ kind: "accept" });
 });
 
-test("runs, put together, are the ACEs in their order", () => {
+test(`runs, put together, are the ACEs in their order (${RUNS} cases)`, campaignOptions(), () => {
   const side = fc.record({
     index: fc.integer({ min: 0, max: 30 }),
     length: fc.constantFrom(32, 32, 30, 24),
@@ -96,7 +100,7 @@ test("runs, put together, are the ACEs in their order", () => {
         }
       }
     }),
-    { numRuns: 60 },
+    { numRuns: RUNS },
   );
 });
 

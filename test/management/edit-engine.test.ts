@@ -4,7 +4,11 @@ import { EMPTY_ROOT } from "../../src/management/data-node.ts";
 import { formatRoot } from "../../src/management/data-xml.ts";
 import { applyEdit } from "../../src/management/edit-engine.ts";
 import { readCanonicalXml } from "../../src/management/edit-payload.ts";
+import { campaignOptions, campaignSize } from "../support/campaign.ts";
 import { edit, HAND_SCHEMA, NC, NS, treeOf, YANG } from "./hand-schema.ts";
+
+/** Random cases; `flowlift test --full` runs many more. */
+const RUNS = campaignSize(200, 10_000);
 
 const top = (inner: string, attributes = ""): string =>
   `<top xmlns="${NS}" ${NC} ${YANG} ${attributes}>${inner}</top>`;
@@ -173,37 +177,42 @@ function editModel(model: Model, k: string, operation: string, a: string | null)
   return { ...model, [k]: kept };
 }
 
-test("applyEdit() agrees with a simple model over random edits", () => {
-  const step = fc.record({
-    k: fc.constantFrom("1", "2", "3"),
-    operation: fc.constantFrom(...OPERATIONS),
-    a: fc.option(fc.constantFrom("x", "y")),
-  });
-  fc.assert(
-    fc.property(fc.array(step, { maxLength: 12 }), (steps) => {
-      let model: Model = {};
-      let root = EMPTY_ROOT;
-      for (const { k, operation, a } of steps) {
-        const leaf = a === null ? "" : `<a>${a}</a>`;
-        const xml = top(`<item nc:operation="${operation}"><k>${k}</k>${leaf}</item>`);
-        const nextModel = editModel(model, k, operation, a);
-        const next = edit(root, xml);
-        if (typeof nextModel === "string" || typeof next === "string") {
-          expect(next).toBe(nextModel);
-          continue;
+test(
+  `applyEdit() agrees with a simple model over random edits (${RUNS} cases)`,
+  campaignOptions(),
+  () => {
+    const step = fc.record({
+      k: fc.constantFrom("1", "2", "3"),
+      operation: fc.constantFrom(...OPERATIONS),
+      a: fc.option(fc.constantFrom("x", "y")),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 12 }), (steps) => {
+        let model: Model = {};
+        let root = EMPTY_ROOT;
+        for (const { k, operation, a } of steps) {
+          const leaf = a === null ? "" : `<a>${a}</a>`;
+          const xml = top(`<item nc:operation="${operation}"><k>${k}</k>${leaf}</item>`);
+          const nextModel = editModel(model, k, operation, a);
+          const next = edit(root, xml);
+          if (typeof nextModel === "string" || typeof next === "string") {
+            expect(next).toBe(nextModel);
+            continue;
+          }
+          model = nextModel;
+          root = next;
+          const entries = Object.entries(model).map(
+            ([key, value]) =>
+              `<item><k>${key}</k>${value === null ? "" : `<a>${value}</a>`}</item>`,
+          );
+          const actual = shown(root)
+            .split(/(?=<item>)/)
+            .sort()
+            .join("");
+          expect(actual).toBe(entries.sort().join(""));
         }
-        model = nextModel;
-        root = next;
-        const entries = Object.entries(model).map(
-          ([key, value]) => `<item><k>${key}</k>${value === null ? "" : `<a>${value}</a>`}</item>`,
-        );
-        const actual = shown(root)
-          .split(/(?=<item>)/)
-          .sort()
-          .join("");
-        expect(actual).toBe(entries.sort().join(""));
-      }
-    }),
-    { numRuns: 200 },
-  );
-});
+      }),
+      { numRuns: RUNS },
+    );
+  },
+);

@@ -2,6 +2,10 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { EndOfMessageDecoder, encodeEndOfMessage } from "../../src/lib/netconf/end-of-message.ts";
 import { ChunkDecoder, encodeChunked, type MessageDecoder } from "../../src/lib/netconf/framing.ts";
+import { campaignOptions, campaignSize } from "../support/campaign.ts";
+
+/** Random cases; `flowlift test --full` runs many more. */
+const RUNS = campaignSize(200, 50_000);
 
 const LIMITS = { chunkBytesMax: 100, messageBytesMax: 250 };
 
@@ -70,30 +74,34 @@ describe("ChunkDecoder", () => {
     expect(decoder.atBoundary).toBe(true);
   });
 
-  test("decodes whatever encodeChunked() cut, and never throws on random bytes", () => {
-    fc.assert(
-      fc.property(
-        fc.array(fc.uint8Array({ minLength: 1, maxLength: 80 }), { maxLength: 5 }),
-        fc.integer({ min: 1, max: 40 }),
-        fc.integer({ min: 1, max: 40 }),
-        (payloads, chunk, piece) => {
-          const bytes = Buffer.concat(payloads.map((payload) => encodeChunked(payload, chunk)));
-          const texts = payloads.map((payload) => Buffer.from(payload).toString());
-          return (
-            JSON.stringify(feed(new ChunkDecoder(LIMITS), bytes, piece)) === JSON.stringify(texts)
-          );
-        },
-      ),
-      { numRuns: 200 },
-    );
-    fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
-        feed(new ChunkDecoder(LIMITS), bytes, 5);
-        return true;
-      }),
-      { numRuns: 200 },
-    );
-  });
+  test(
+    `decodes whatever encodeChunked() cut, and never throws on random bytes (${RUNS} cases)`,
+    campaignOptions(),
+    () => {
+      fc.assert(
+        fc.property(
+          fc.array(fc.uint8Array({ minLength: 1, maxLength: 80 }), { maxLength: 5 }),
+          fc.integer({ min: 1, max: 40 }),
+          fc.integer({ min: 1, max: 40 }),
+          (payloads, chunk, piece) => {
+            const bytes = Buffer.concat(payloads.map((payload) => encodeChunked(payload, chunk)));
+            const texts = payloads.map((payload) => Buffer.from(payload).toString());
+            return (
+              JSON.stringify(feed(new ChunkDecoder(LIMITS), bytes, piece)) === JSON.stringify(texts)
+            );
+          },
+        ),
+        { numRuns: RUNS },
+      );
+      fc.assert(
+        fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
+          feed(new ChunkDecoder(LIMITS), bytes, 5);
+          return true;
+        }),
+        { numRuns: RUNS },
+      );
+    },
+  );
 });
 
 describe("EndOfMessageDecoder", () => {

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { forEachMessage } from "../../src/lib/netlink/attributes.ts";
 import { decodeRouteEvent, type RouteEvent } from "../../src/lib/netlink/route-messages.ts";
+import { campaignOptions, campaignSize } from "../support/campaign.ts";
 import {
   ADDRESS_NEW,
   FDB_DELETED,
@@ -11,6 +12,9 @@ import {
   NEIGHBOUR_NEW,
   ROUTE_NEW,
 } from "./kernel-messages.ts";
+
+/** Random cases; `flowlift test --full` runs many more. */
+const RUNS = campaignSize(500, 100_000);
 
 function decode(bytes: Uint8Array): (RouteEvent | undefined)[] {
   const view = new DataView(Uint8Array.from(bytes).buffer);
@@ -110,18 +114,22 @@ test("decodeRouteEvent() reads a link", () => {
   ]);
 });
 
-test("random and damaged bytes never make decodeRouteEvent() throw", () => {
-  const golden = Buffer.from(ROUTE_NEW + ADDRESS_NEW + NEIGHBOUR_NEW + FDB_NEW + LINK_NEW, "hex");
-  const damage = fc.array(fc.tuple(fc.nat({ max: golden.length - 1 }), fc.nat({ max: 255 })), {
-    maxLength: 8,
-  });
-  fc.assert(
-    fc.property(fc.uint8Array({ maxLength: 256 }), damage, (random, changes) => {
-      decode(random);
-      const damaged = Buffer.from(golden);
-      for (const [at, value] of changes) damaged[at] = value;
-      decode(damaged);
-    }),
-    { numRuns: 500 },
-  );
-});
+test(
+  `random and damaged bytes never make decodeRouteEvent() throw (${RUNS} cases)`,
+  campaignOptions(),
+  () => {
+    const golden = Buffer.from(ROUTE_NEW + ADDRESS_NEW + NEIGHBOUR_NEW + FDB_NEW + LINK_NEW, "hex");
+    const damage = fc.array(fc.tuple(fc.nat({ max: golden.length - 1 }), fc.nat({ max: 255 })), {
+      maxLength: 8,
+    });
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 256 }), damage, (random, changes) => {
+        decode(random);
+        const damaged = Buffer.from(golden);
+        for (const [at, value] of changes) damaged[at] = value;
+        decode(damaged);
+      }),
+      { numRuns: RUNS },
+    );
+  },
+);

@@ -9,12 +9,17 @@ import {
   parseInterfaceName,
 } from "../../src/lib/nft/identifier.ts";
 import { ACCEPT, DROP } from "../../src/lib/nft/nodes.ts";
+import { campaignOptions, campaignSize } from "../support/campaign.ts";
 
-test("digestName() makes a harmless name of any text", () => {
+/** Random cases; `flowlift test --full` runs many more. */
+const RUNS = campaignSize(100, 50_000);
+
+test(`digestName() makes a harmless name of any text (${RUNS} cases)`, campaignOptions(), () => {
   fc.assert(
     fc.property(fc.array(fc.string({ unit: "binary" })), (parts) => {
       expect(digestName("acl", parts)).toMatch(/^acl-[0-9a-f]{20}$/);
     }),
+    { numRuns: RUNS },
   );
 });
 

@@ -9,6 +9,10 @@ import {
   type SessionId,
 } from "../../src/offload-protocol/framing.ts";
 import type { UpstreamFrame } from "../../src/offload-protocol/upstream.ts";
+import { campaignOptions, campaignSize } from "../support/campaign.ts";
+
+/** Random cases; `flowlift test --full` runs many more. */
+const RUNS = campaignSize(100, 10_000);
 
 const ID = "00000000000000aa" as SessionId;
 const MARKER = encodeMarker(ID);
@@ -200,28 +204,36 @@ test("VmCore ignores frames that only a bridge sends", () => {
   expect([...harness.up, ...harness.down]).toEqual([]);
 });
 
-test("VmCore never sends more than its limits allow, whatever a guest writes", () => {
-  const part = fc.oneof(
-    fc.constant(MARKER),
-    fc.string({ minLength: 1, maxLength: 130 }).map((text) => encodeMessage(text)),
-    fc.uint8Array({ maxLength: 60 }),
-  );
-  fc.assert(
-    fc.property(fc.array(fc.tuple(part, fc.nat(30)), { maxLength: 100 }), (steps) => {
-      const harness = new Harness().open();
-      let messages = 0;
-      let bytes = 0;
-      for (const [input, waitMs] of steps) {
-        harness.nowMs += waitMs;
-        const sent = harness.serial(input).filter((text) => !text.startsWith("refused "));
-        messages += sent.length;
-        bytes += sent.reduce((sum, text) => sum + (text === "M" ? MARKER.length : text.length), 0);
-      }
-      expect(messages).toBeLessThanOrEqual(5 + (harness.nowMs / 1000) * 10);
-      expect(bytes).toBeLessThanOrEqual(300 + (harness.nowMs / 1000) * 1000);
-    }),
-  );
-});
+test(
+  `VmCore never sends more than its limits allow, whatever a guest writes (${RUNS} cases)`,
+  campaignOptions(),
+  () => {
+    const part = fc.oneof(
+      fc.constant(MARKER),
+      fc.string({ minLength: 1, maxLength: 130 }).map((text) => encodeMessage(text)),
+      fc.uint8Array({ maxLength: 60 }),
+    );
+    fc.assert(
+      fc.property(fc.array(fc.tuple(part, fc.nat(30)), { maxLength: 100 }), (steps) => {
+        const harness = new Harness().open();
+        let messages = 0;
+        let bytes = 0;
+        for (const [input, waitMs] of steps) {
+          harness.nowMs += waitMs;
+          const sent = harness.serial(input).filter((text) => !text.startsWith("refused "));
+          messages += sent.length;
+          bytes += sent.reduce(
+            (sum, text) => sum + (text === "M" ? MARKER.length : text.length),
+            0,
+          );
+        }
+        expect(messages).toBeLessThanOrEqual(5 + (harness.nowMs / 1000) * 10);
+        expect(bytes).toBeLessThanOrEqual(300 + (harness.nowMs / 1000) * 1000);
+      }),
+      { numRuns: RUNS },
+    );
+  },
+);
 
 test("the default limits let the largest message pass", () => {
   expect(VM_LIMITS_DEFAULT.bytesBurst).toBeGreaterThanOrEqual(VM_LIMITS_DEFAULT.messageBytesMax);

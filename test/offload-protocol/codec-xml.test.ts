@@ -9,7 +9,12 @@ import {
   encodeRpc,
 } from "../../src/offload-protocol/codec-xml.ts";
 import type { Epoch, OffloadRequest } from "../../src/offload-protocol/messages.ts";
+import { campaignOptions, campaignSize } from "../support/campaign.ts";
 import * as arbitrary from "./arbitraries.ts";
+
+/** Random cases; `flowlift test --full` runs many more. */
+const RUNS = campaignSize(200, 10_000);
+const RUNS_MORE = campaignSize(300, 10_000);
 
 const EPOCH = "00000000000000ab" as Epoch;
 const EVENT_TIME = "2026-11-21T02:00:00Z";
@@ -27,7 +32,7 @@ function judge(xml: string): string {
   return path === undefined ? tag : `${tag} ${path}`;
 }
 
-test("decodeRpc() inverts encodeRpc()", () => {
+test(`decodeRpc() inverts encodeRpc() (${RUNS} cases)`, campaignOptions(), () => {
   fc.assert(
     fc.property(arbitrary.request, fc.string({ maxLength: 20 }), (request, text) => {
       // biome-ignore lint/suspicious/noControlCharactersInRegex: XML forbids them
@@ -35,47 +40,57 @@ test("decodeRpc() inverts encodeRpc()", () => {
       const decoded = decodeRpc(bytes(encodeRpc(messageId, request)));
       expect(decoded).toEqual({ ok: true, value: { messageId, request } });
     }),
-    { numRuns: 200 },
+    { numRuns: RUNS },
   );
 });
 
-test("decodeServerMessage() inverts encodeReply()", () => {
+test(`decodeServerMessage() inverts encodeReply() (${RUNS} cases)`, campaignOptions(), () => {
   fc.assert(
     fc.property(arbitrary.reply, (reply) => {
       const decoded = decodeServerMessage(bytes(encodeReply("12", reply)), () => reply.kind);
       expect(decoded).toEqual({ ok: true, value: { kind: "reply", messageId: "12", reply } });
     }),
-    { numRuns: 200 },
+    { numRuns: RUNS },
   );
 });
 
-test("decodeServerMessage() inverts encodeNotification()", () => {
-  fc.assert(
-    fc.property(arbitrary.notification, (notification) => {
-      const xml = encodeNotification(EVENT_TIME, notification);
-      expect(decodeServerMessage(bytes(xml), () => undefined)).toEqual({
-        ok: true,
-        value: { kind: "notification", eventTime: EVENT_TIME, notification },
+test(
+  `decodeServerMessage() inverts encodeNotification() (${RUNS} cases)`,
+  campaignOptions(),
+  () => {
+    fc.assert(
+      fc.property(arbitrary.notification, (notification) => {
+        const xml = encodeNotification(EVENT_TIME, notification);
+        expect(decodeServerMessage(bytes(xml), () => undefined)).toEqual({
+          ok: true,
+          value: { kind: "notification", eventTime: EVENT_TIME, notification },
+        });
+      }),
+      { numRuns: RUNS },
+    );
+  },
+);
+
+test(
+  `decoders never throw: random bytes, and messages with one byte changed (${RUNS_MORE} cases)`,
+  campaignOptions(),
+  () => {
+    const damaged = fc
+      .tuple(arbitrary.request, fc.nat(), fc.nat(255))
+      .map(([request, at, byte]) => {
+        const message = bytes(encodeRpc("1", request));
+        message[at % message.length] = byte;
+        return message;
       });
-    }),
-    { numRuns: 200 },
-  );
-});
-
-test("decoders never throw: random bytes, and messages with one byte changed", () => {
-  const damaged = fc.tuple(arbitrary.request, fc.nat(), fc.nat(255)).map(([request, at, byte]) => {
-    const message = bytes(encodeRpc("1", request));
-    message[at % message.length] = byte;
-    return message;
-  });
-  fc.assert(
-    fc.property(fc.oneof(fc.uint8Array(), damaged), (input) => {
-      expect(typeof decodeRpc(input).ok).toBe("boolean");
-      expect(typeof decodeServerMessage(input, () => "get-flows").ok).toBe("boolean");
-    }),
-    { numRuns: 300 },
-  );
-});
+    fc.assert(
+      fc.property(fc.oneof(fc.uint8Array(), damaged), (input) => {
+        expect(typeof decodeRpc(input).ok).toBe("boolean");
+        expect(typeof decodeServerMessage(input, () => "get-flows").ok).toBe("boolean");
+      }),
+      { numRuns: RUNS_MORE },
+    );
+  },
+);
 
 test("decodeServerMessage() returns errors with tag, path and info", () => {
   const xml = encodeErrorReply("9", [

@@ -10,6 +10,10 @@ import {
   type SessionId,
 } from "../../src/offload-protocol/framing.ts";
 import { CHUNK_BYTES_MAX, MESSAGE_BYTES_MAX } from "../../src/offload-protocol/messages.ts";
+import { campaignOptions, campaignSize } from "../support/campaign.ts";
+
+/** Random cases; `flowlift test --full` runs many more. */
+const RUNS = campaignSize(100, 50_000);
 
 const ID = "0123456789abcdef" as SessionId;
 const MARKER = encodeMarker(ID);
@@ -151,41 +155,51 @@ test("FrameDecoder keeps to a caller's lower limits", () => {
   expect(readable(decoder.push(Buffer.from("\n#3\nabc\n##\n")))).toEqual(["v:chunk-too-big"]);
 });
 
-test("FrameDecoder gives the same items however the stream is cut", () => {
-  const piece = fc.oneof(
-    fc.constant(MARKER),
-    fc.string({ minLength: 1 }).map((text) => encodeMessage(Buffer.from(text))),
-    fc.uint8Array({ maxLength: 30 }).map((bytes) => Buffer.from(bytes)),
-    fc.constant(MARKER.subarray(0, 7)),
-  );
-  fc.assert(
-    fc.property(fc.array(piece, { maxLength: 12 }), fc.array(fc.nat(40)), (pieces, cuts) => {
-      const stream = Buffer.concat(pieces);
-      const whole = readable(new FrameDecoder().push(stream));
-      const decoder = new FrameDecoder();
-      const cut: string[] = [];
-      let at = 0;
-      for (const bytes of [...cuts, stream.length]) {
-        cut.push(...readable(decoder.push(stream.subarray(at, at + bytes))));
-        at += bytes;
-      }
-      expect(cut).toEqual(whole);
-    }),
-  );
-});
+test(
+  `FrameDecoder gives the same items however the stream is cut (${RUNS} cases)`,
+  campaignOptions(),
+  () => {
+    const piece = fc.oneof(
+      fc.constant(MARKER),
+      fc.string({ minLength: 1 }).map((text) => encodeMessage(Buffer.from(text))),
+      fc.uint8Array({ maxLength: 30 }).map((bytes) => Buffer.from(bytes)),
+      fc.constant(MARKER.subarray(0, 7)),
+    );
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 12 }), fc.array(fc.nat(40)), (pieces, cuts) => {
+        const stream = Buffer.concat(pieces);
+        const whole = readable(new FrameDecoder().push(stream));
+        const decoder = new FrameDecoder();
+        const cut: string[] = [];
+        let at = 0;
+        for (const bytes of [...cuts, stream.length]) {
+          cut.push(...readable(decoder.push(stream.subarray(at, at + bytes))));
+          at += bytes;
+        }
+        expect(cut).toEqual(whole);
+      }),
+      { numRuns: RUNS },
+    );
+  },
+);
 
-test("FrameDecoder reads what follows a marker whatever came before", () => {
-  fc.assert(
-    fc.property(fc.uint8Array(), fc.string({ minLength: 1 }), (before, text) => {
-      const decoder = new FrameDecoder();
-      decoder.push(MARKER);
-      decoder.push(before);
-      const items = decoder.push(Buffer.concat([MARKER, encodeMessage(text)]));
-      const message = Buffer.from(text).toString("latin1");
-      expect(readable(items).slice(-2)).toEqual([`M:${ID}`, `m:${message}`]);
-    }),
-  );
-});
+test(
+  `FrameDecoder reads what follows a marker whatever came before (${RUNS} cases)`,
+  campaignOptions(),
+  () => {
+    fc.assert(
+      fc.property(fc.uint8Array(), fc.string({ minLength: 1 }), (before, text) => {
+        const decoder = new FrameDecoder();
+        decoder.push(MARKER);
+        decoder.push(before);
+        const items = decoder.push(Buffer.concat([MARKER, encodeMessage(text)]));
+        const message = Buffer.from(text).toString("latin1");
+        expect(readable(items).slice(-2)).toEqual([`M:${ID}`, `m:${message}`]);
+      }),
+      { numRuns: RUNS },
+    );
+  },
+);
 
 test("skipToMarker() drops messages up to the next marker, and keeps a marker that has begun", () => {
   const decoder = new FrameDecoder();

@@ -13,6 +13,10 @@ import {
   type SessionState,
   stepSession,
 } from "../../src/offload-protocol/session.ts";
+import { campaignOptions, campaignSize } from "../support/campaign.ts";
+
+/** Random cases; `flowlift test --full` runs many more. */
+const RUNS = campaignSize(300, 10_000);
 
 type SideName = "vm" | "controller";
 
@@ -176,29 +180,33 @@ const action: fc.Arbitrary<(simulation: Simulation) => void> = fc.oneof(
   { weight: 1, arbitrary: fc.nat(9000).map((ms) => (s: Simulation) => s.advance(ms)) },
 );
 
-test("two machines agree after any crashes, and no message crosses sessions", () => {
-  let amidCrashes = 0;
-  fc.assert(
-    fc.property(
-      fc.boolean(),
-      fc.array(action, { minLength: 20, maxLength: 80, size: "max" }),
-      (isOpen, actions) => {
-        const simulation = new Simulation();
-        if (isOpen) expect(simulation.settle()).toBe(true);
-        for (const act of actions) act(simulation);
-        amidCrashes += simulation.delivered;
-        expect(simulation.settle()).toBe(true);
-        simulation.send("vm");
-        simulation.send("controller");
-        const before = simulation.delivered;
-        expect(simulation.settle()).toBe(true);
-        expect(simulation.delivered).toBe(before + 2);
-      },
-    ),
-    { numRuns: 300 },
-  );
-  expect(amidCrashes).toBeGreaterThan(300);
-});
+test(
+  `two machines agree after any crashes, and no message crosses sessions (${RUNS} cases)`,
+  campaignOptions(),
+  () => {
+    let amidCrashes = 0;
+    fc.assert(
+      fc.property(
+        fc.boolean(),
+        fc.array(action, { minLength: 20, maxLength: 80, size: "max" }),
+        (isOpen, actions) => {
+          const simulation = new Simulation();
+          if (isOpen) expect(simulation.settle()).toBe(true);
+          for (const act of actions) act(simulation);
+          amidCrashes += simulation.delivered;
+          expect(simulation.settle()).toBe(true);
+          simulation.send("vm");
+          simulation.send("controller");
+          const before = simulation.delivered;
+          expect(simulation.settle()).toBe(true);
+          expect(simulation.delivered).toBe(before + 2);
+        },
+      ),
+      { numRuns: RUNS },
+    );
+    expect(amidCrashes).toBeGreaterThan(300);
+  },
+);
 
 test("two machines that start together open without a retry", () => {
   const simulation = new Simulation();

@@ -15,6 +15,10 @@ import {
   type UpstreamFrame,
   VM_KEY,
 } from "../../src/offload-protocol/upstream.ts";
+import { campaignOptions, campaignSize } from "../support/campaign.ts";
+
+/** Random cases; `flowlift test --full` runs many more. */
+const RUNS = campaignSize(100, 5000);
 
 const GOLDEN: { frame: UpstreamFrame; hex: string }[] = [
   {
@@ -35,20 +39,27 @@ test.each(GOLDEN)(
   },
 );
 
-test("decodeFrame() inverts encodeFrame() for every message and limit", () => {
-  const frame: fc.Arbitrary<UpstreamFrame> = fc.oneof(
-    fc.uint8Array({ maxLength: 70_000 }).map((bytes) => ({
-      kind: "message" as const,
-      bytes: Buffer.from(bytes),
-    })),
-    fc.constantFrom(...BRIDGE_LIMITS).map((what) => ({ kind: "refused-by-limit" as const, what })),
-  );
-  fc.assert(
-    fc.property(frame, (value) => {
-      expect(decodeFrame(encodeFrame(value))).toEqual({ ok: true, value });
-    }),
-  );
-});
+test(
+  `decodeFrame() inverts encodeFrame() for every message and limit (${RUNS} cases)`,
+  campaignOptions(),
+  () => {
+    const frame: fc.Arbitrary<UpstreamFrame> = fc.oneof(
+      fc.uint8Array({ maxLength: 70_000 }).map((bytes) => ({
+        kind: "message" as const,
+        bytes: Buffer.from(bytes),
+      })),
+      fc
+        .constantFrom(...BRIDGE_LIMITS)
+        .map((what) => ({ kind: "refused-by-limit" as const, what })),
+    );
+    fc.assert(
+      fc.property(frame, (value) => {
+        expect(decodeFrame(encodeFrame(value))).toEqual({ ok: true, value });
+      }),
+      { numRuns: RUNS },
+    );
+  },
+);
 
 test("decodeFrame() never throws on random bytes", () => {
   fc.assert(fc.property(fc.uint8Array(), (bytes) => typeof decodeFrame(bytes).ok === "boolean"));

@@ -10,8 +10,13 @@ import {
   encodeReplyBody,
   encodeRequestBody,
 } from "../../src/offload-protocol/encode-message.ts";
+import { campaignOptions, campaignSize } from "../support/campaign.ts";
 import * as arbitrary from "./arbitraries.ts";
 import { brokenRequests, completeRequests } from "./broken-requests.ts";
+
+/** Random cases; `flowlift test --full` runs many more. */
+const RUNS = campaignSize(500, 20_000);
+const FEW_RUNS = campaignSize(100, 20_000);
 
 const yang = YangContext.create({
   searchDirectories: defaultYangDirectories(findProjectRoot()),
@@ -33,30 +38,41 @@ function isValidRpc(xml: string): boolean {
   return parsed.ok;
 }
 
-test("every encoded request is valid under the module", () => {
-  fc.assert(
-    fc.property(arbitrary.request, (request) => {
-      expect(judge(encodeRequestBody(request), "rpc")).toBe("valid");
-    }),
-  );
-});
+test(
+  `every encoded request is valid under the module (${FEW_RUNS} cases)`,
+  campaignOptions(),
+  () => {
+    fc.assert(
+      fc.property(arbitrary.request, (request) => {
+        expect(judge(encodeRequestBody(request), "rpc")).toBe("valid");
+      }),
+      { numRuns: FEW_RUNS },
+    );
+  },
+);
 
-test("every encoded reply is valid under the module", () => {
+test(`every encoded reply is valid under the module (${FEW_RUNS} cases)`, campaignOptions(), () => {
   fc.assert(
     fc.property(arbitrary.reply, (reply) => {
       const open = `<${reply.kind} xmlns="urn:flowlift:offload">`;
       expect(judge(`${open}${encodeReplyBody(reply)}</${reply.kind}>`, "reply")).toBe("valid");
     }),
+    { numRuns: FEW_RUNS },
   );
 });
 
-test("every encoded notification is valid under the module", () => {
-  fc.assert(
-    fc.property(arbitrary.notification, (notification) => {
-      expect(judge(encodeNotificationBody(notification), "notification")).toBe("valid");
-    }),
-  );
-});
+test(
+  `every encoded notification is valid under the module (${FEW_RUNS} cases)`,
+  campaignOptions(),
+  () => {
+    fc.assert(
+      fc.property(arbitrary.notification, (notification) => {
+        expect(judge(encodeNotificationBody(notification), "notification")).toBe("valid");
+      }),
+      { numRuns: FEW_RUNS },
+    );
+  },
+);
 
 test("the complete requests are accepted by both", () => {
   for (const request of completeRequests()) {
@@ -86,22 +102,26 @@ test("each leaf broken once is refused by libyang too", () => {
   expect(accepted).toEqual([]);
 });
 
-test("the codec and libyang agree about messages with one byte changed", () => {
-  const damaged = fc
-    .tuple(arbitrary.request, fc.nat(), fc.integer({ min: 0x20, max: 0x7e }))
-    .map(([request, at, byte]) => {
-      const message = Buffer.from(encodeRpc("1", request));
-      const body = message.indexOf("<", 10);
-      message[body + (at % (message.length - body))] = byte;
-      return message.toString("utf8");
-    })
-    // Bytes that are UTF-8 no more are refused before either looks.
-    .filter((text) => !text.includes("\ufffd"));
-  fc.assert(
-    fc.property(damaged, (xml) => {
-      const ours = decodeRpc(Buffer.from(xml));
-      if (ours.ok) expect({ xml, valid: isValidRpc(xml) }).toEqual({ xml, valid: true });
-    }),
-    { numRuns: 500 },
-  );
-});
+test(
+  `the codec and libyang agree about messages with one byte changed (${RUNS} cases)`,
+  campaignOptions(),
+  () => {
+    const damaged = fc
+      .tuple(arbitrary.request, fc.nat(), fc.integer({ min: 0x20, max: 0x7e }))
+      .map(([request, at, byte]) => {
+        const message = Buffer.from(encodeRpc("1", request));
+        const body = message.indexOf("<", 10);
+        message[body + (at % (message.length - body))] = byte;
+        return message.toString("utf8");
+      })
+      // Bytes that are UTF-8 no more are refused before either looks.
+      .filter((text) => !text.includes("\ufffd"));
+    fc.assert(
+      fc.property(damaged, (xml) => {
+        const ours = decodeRpc(Buffer.from(xml));
+        if (ours.ok) expect({ xml, valid: isValidRpc(xml) }).toEqual({ xml, valid: true });
+      }),
+      { numRuns: RUNS },
+    );
+  },
+);

@@ -10,6 +10,7 @@ import { findProjectRoot } from "../../src/lib/base/project-root.ts";
 import { YangContext } from "../../src/lib/yang/yang-context.ts";
 import { defaultYangDirectories } from "../../src/lib/yang/yang-directories.ts";
 import { decodeRpc, encodeRpc } from "../../src/offload-protocol/codec-xml.ts";
+import { campaignOptions, campaignSize } from "../support/campaign.ts";
 import * as arbitrary from "./arbitraries.ts";
 
 const yang = YangContext.create({
@@ -85,7 +86,8 @@ const EDGE_VALUES = [
   "x".repeat(65),
 ];
 
-const RUNS = 1_500;
+/** Random cases; `flowlift test --full` runs many more. */
+const RUNS = campaignSize(1_500, 50_000);
 const MAC = /"(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}"/g;
 
 type Change = (xml: string) => string;
@@ -162,24 +164,28 @@ function readByYang(xml: string): string | undefined {
   return JSON.stringify(JSON.parse(json, once)).replace(MAC, (mac) => mac.toLowerCase());
 }
 
-test("the codec accepts exactly what libyang accepts, and reads the same", () => {
-  let accepted = 0;
-  let refused = 0;
-  fc.assert(
-    fc.property(changed, (xml) => {
-      const ours = decodeRpc(Buffer.from(xml));
-      const theirs = readByYang(xml);
-      const reason = ours.ok ? "" : ours.error.error.message;
-      expect({ xml, reason, ok: ours.ok }).toEqual({ xml, reason, ok: theirs !== undefined });
-      if (!ours.ok) {
-        refused++;
-        return;
-      }
-      accepted++;
-      const again = encodeRpc(ours.value.messageId, ours.value.request);
-      expect({ xml, read: readByYang(again) }).toEqual({ xml, read: theirs });
-    }),
-    { numRuns: RUNS },
-  );
-  expect(Math.min(accepted, refused)).toBeGreaterThan(RUNS / 10);
-});
+test(
+  `the codec accepts exactly what libyang accepts, and reads the same (${RUNS} cases)`,
+  campaignOptions(),
+  () => {
+    let accepted = 0;
+    let refused = 0;
+    fc.assert(
+      fc.property(changed, (xml) => {
+        const ours = decodeRpc(Buffer.from(xml));
+        const theirs = readByYang(xml);
+        const reason = ours.ok ? "" : ours.error.error.message;
+        expect({ xml, reason, ok: ours.ok }).toEqual({ xml, reason, ok: theirs !== undefined });
+        if (!ours.ok) {
+          refused++;
+          return;
+        }
+        accepted++;
+        const again = encodeRpc(ours.value.messageId, ours.value.request);
+        expect({ xml, read: readByYang(again) }).toEqual({ xml, read: theirs });
+      }),
+      { numRuns: RUNS },
+    );
+    expect(Math.min(accepted, refused)).toBeGreaterThan(RUNS / 10);
+  },
+);

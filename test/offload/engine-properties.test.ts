@@ -2,8 +2,13 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { keyOf } from "../../src/offload/flow-record.ts";
 import type { CloseCause } from "../../src/offload-protocol/messages.ts";
+import { campaignOptions, campaignSize } from "../support/campaign.ts";
 import { ALLOW, counters, makeEntry, makeUdp } from "./flows.ts";
 import { World } from "./world.ts";
+
+/** Random cases; `flowlift test --full` runs many more. */
+const RUNS = campaignSize(200, 5000);
+const RUNS_MORE = campaignSize(300, 5000);
 
 const FLOWS = 6;
 const CAUSES: readonly CloseCause[] = [
@@ -171,45 +176,53 @@ class Run {
   }
 }
 
-test("whatever happens in whatever order, credit is kept, and when all has ended nothing remains", () => {
-  fc.assert(
-    fc.property(fc.array(action, { maxLength: 60 }), (actions) => {
-      const run = new Run();
-      run.step({ kind: "connect" });
-      run.world.work();
-      run.step({ kind: "credit", flows: 4 });
-      for (const each of actions) run.step(each);
-      run.finish();
-      expect(run.world.flowCount).toBe(0);
-      expect([...run.world.controller.held.keys()]).toEqual([]);
-      expect(run.world.controller.unacknowledged).toEqual([]);
-    }),
-    { numRuns: 300 },
-  );
-});
+test(
+  `whatever happens in whatever order, credit is kept, and when all has ended nothing remains (${RUNS_MORE} cases)`,
+  campaignOptions(),
+  () => {
+    fc.assert(
+      fc.property(fc.array(action, { maxLength: 60 }), (actions) => {
+        const run = new Run();
+        run.step({ kind: "connect" });
+        run.world.work();
+        run.step({ kind: "credit", flows: 4 });
+        for (const each of actions) run.step(each);
+        run.finish();
+        expect(run.world.flowCount).toBe(0);
+        expect([...run.world.controller.held.keys()]).toEqual([]);
+        expect(run.world.controller.unacknowledged).toEqual([]);
+      }),
+      { numRuns: RUNS_MORE },
+    );
+  },
+);
 
-test("a flow is never held twice, and no entry is deleted while its flow is held", () => {
-  fc.assert(
-    fc.property(fc.array(action, { maxLength: 60 }), (actions) => {
-      const run = new Run();
-      const { controller } = run.world;
-      run.world.onDelete = (entry) => {
-        for (const { flow } of controller.held.values()) {
-          const same = flow.original.match.sourcePort === entry.original.sourcePort;
-          expect(same && run.world.connected).toBe(false);
+test(
+  `a flow is never held twice, and no entry is deleted while its flow is held (${RUNS} cases)`,
+  campaignOptions(),
+  () => {
+    fc.assert(
+      fc.property(fc.array(action, { maxLength: 60 }), (actions) => {
+        const run = new Run();
+        const { controller } = run.world;
+        run.world.onDelete = (entry) => {
+          for (const { flow } of controller.held.values()) {
+            const same = flow.original.match.sourcePort === entry.original.sourcePort;
+            expect(same && run.world.connected).toBe(false);
+          }
+        };
+        run.step({ kind: "connect" });
+        run.world.work();
+        run.step({ kind: "credit", flows: 4 });
+        for (const each of actions) {
+          run.step(each);
+          const tuples = [...controller.held.values()].map(({ flow }) =>
+            JSON.stringify(flow.original.match),
+          );
+          expect(new Set(tuples).size).toBe(tuples.length);
         }
-      };
-      run.step({ kind: "connect" });
-      run.world.work();
-      run.step({ kind: "credit", flows: 4 });
-      for (const each of actions) {
-        run.step(each);
-        const tuples = [...controller.held.values()].map(({ flow }) =>
-          JSON.stringify(flow.original.match),
-        );
-        expect(new Set(tuples).size).toBe(tuples.length);
-      }
-    }),
-    { numRuns: 200 },
-  );
-});
+      }),
+      { numRuns: RUNS },
+    );
+  },
+);

@@ -10,10 +10,12 @@ import { MemoryDriver } from "../../src/fast-path/memory/memory-driver.ts";
 import { runTcProgram } from "../../src/lib/bpf/tc-program.ts";
 import { frameOf, INSIDE_PORT, makeFlow, prepare } from "../fast-path/contract-subject.ts";
 import { enterNewNetworkNamespace, run } from "../fast-path/own-namespace.ts";
+import { campaignOptions, campaignSize } from "../support/campaign.ts";
 
 const TC_ACT_REDIRECT = 7;
 const INTERFACES = ["fpin", "fpout", "fpvm"];
-const FRAMES = 3000;
+/** Random cases; `flowlift test --full` runs many more. */
+const FRAMES = campaignSize(3000, 300_000);
 let folder = "";
 let bpf: BpfDriver;
 const memory = new MemoryDriver();
@@ -73,33 +75,37 @@ const mutatedFrame = fc
     return { bytes: Buffer.concat([cut, Buffer.alloc(paddingBytes)]), gsoBytes };
   });
 
-test("the program and the model agree on every frame", async () => {
-  const [link] = JSON.parse(run(`ip -j link show ${INTERFACES[0]}`)) as { ifindex: number }[];
-  const ifindex = link!.ifindex;
-  const fates = { forwarded: 0, other: 0 };
-  fc.assert(
-    fc.property(mutatedFrame, (frame) => {
-      const model = memory.playFrame(INSIDE_PORT, frame);
-      const result = runTcProgram(bpf.programFd, { ...frame, ifindex });
-      const isForwarded = result.verdict === TC_ACT_REDIRECT;
-      expect(isForwarded).toBe(model.kind === "forwarded");
-      // The model computes checksums anew, the program adjusts them: a frame whose checksum was wrong
-      // leaves wrong, not repaired.
-      const leaves = Buffer.from(result.bytes);
-      if (model.kind !== "forwarded") expect(leaves.equals(frame.bytes)).toBe(true);
-      else expect(withoutChecksums(leaves)).toBe(withoutChecksums(model.bytes));
-      fates[isForwarded ? "forwarded" : "other"]++;
-    }),
-    { numRuns: FRAMES, examples: [[lengthlessSegmentedFrame()]] },
-  );
-  expect(fates.forwarded).toBeGreaterThan(FRAMES / 20);
-  expect(fates.other).toBeGreaterThan(FRAMES / 20);
-  expect((await bpf.totals()).slots).toEqual((await memory.totals()).slots);
-  const [ours, theirs] = [await bpf.readCounters("all"), await memory.readCounters("all")];
-  expect(ours.map(({ counters }) => counters.original)).toEqual(
-    theirs.map(({ counters }) => counters.original),
-  );
-});
+test(
+  `the program and the model agree on every frame (${FRAMES} cases)`,
+  campaignOptions(),
+  async () => {
+    const [link] = JSON.parse(run(`ip -j link show ${INTERFACES[0]}`)) as { ifindex: number }[];
+    const ifindex = link!.ifindex;
+    const fates = { forwarded: 0, other: 0 };
+    fc.assert(
+      fc.property(mutatedFrame, (frame) => {
+        const model = memory.playFrame(INSIDE_PORT, frame);
+        const result = runTcProgram(bpf.programFd, { ...frame, ifindex });
+        const isForwarded = result.verdict === TC_ACT_REDIRECT;
+        expect(isForwarded).toBe(model.kind === "forwarded");
+        // The model computes checksums anew, the program adjusts them: a frame whose checksum was wrong
+        // leaves wrong, not repaired.
+        const leaves = Buffer.from(result.bytes);
+        if (model.kind !== "forwarded") expect(leaves.equals(frame.bytes)).toBe(true);
+        else expect(withoutChecksums(leaves)).toBe(withoutChecksums(model.bytes));
+        fates[isForwarded ? "forwarded" : "other"]++;
+      }),
+      { numRuns: FRAMES, examples: [[lengthlessSegmentedFrame()]] },
+    );
+    expect(fates.forwarded).toBeGreaterThan(FRAMES / 20);
+    expect(fates.other).toBeGreaterThan(FRAMES / 20);
+    expect((await bpf.totals()).slots).toEqual((await memory.totals()).slots);
+    const [ours, theirs] = [await bpf.readCounters("all"), await memory.readCounters("all")];
+    expect(ours.map(({ counters }) => counters.original)).toEqual(
+      theirs.map(({ counters }) => counters.original),
+    );
+  },
+);
 
 /** Found by this property: a segmented IPv4 frame may state a length of 0 (as above 64 kB). */
 function lengthlessSegmentedFrame(): { bytes: Buffer; gsoBytes: number } {

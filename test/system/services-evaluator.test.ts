@@ -8,9 +8,10 @@ import type { ApplianceInterface } from "../../src/lib/service/provider.ts";
 import { acl, aclConfig, type TestAce, zoneConfig } from "../appliance/configs.ts";
 import { buildProgram, DataProcess, Testbed } from "../appliance/testbed.ts";
 import { ask, BRIEFLY_MS, type Probe, serve } from "../appliance/traffic.ts";
+import { campaignOptions, campaignSize } from "../support/campaign.ts";
 
-/** Rulesets tried; a longer campaign sets FLOWLIFT_EVALUATOR_CASES. */
-const CASES = Number(process.env["FLOWLIFT_EVALUATOR_CASES"] ?? 12);
+/** Rulesets tried; `flowlift test --full` tries many more. */
+const CASES = campaignSize(12, 200);
 const SEED = Number(process.env["FLOWLIFT_EVALUATOR_SEED"] ?? 20_261_121);
 
 const bed = new Testbed();
@@ -167,45 +168,49 @@ function entryOf(probe: Probe): ConntrackEntry {
   };
 }
 
-test(`judge() says of ${CASES} random rulesets what the kernel does`, async () => {
-  const pick = randomSource(SEED);
-  let port = 20_000;
-  const seen = { allowed: 0, forbidden: 0 };
-  for (let index = 0; index < CASES; index++) {
-    const config = randomConfig(pick);
-    expect(await data.commit(config)).toMatchObject({ late: [] });
-    const probes = Array.from({ length: 24 }, (): Probe => {
-      const source = pick(CLIENTS);
-      const hosts = SERVERS.filter((host) => host.includes(":") === source.includes(":"));
-      const protocol = pick(["tcp", "udp"] as const);
-      return { protocol, source, sourcePort: port++, host: pick(hosts), port: pick(PORTS) };
-    });
-    const parsed = parseApplianceConfig(config, { interfaces: INTERFACES });
-    if (!parsed.ok) throw new Error(parsed.error.message);
-    const judge = createJudge(parsed.value);
-    const said = probes.map((probe) => {
-      const entry = entryOf(probe);
-      return judge(entry, placeOfMark(entry.mark, INTERFACES)).allowed;
-    });
-    const answers = await ask(bed, "client", probes, BRIEFLY_MS);
-    // On a busy machine an answer may be late: what should have passed gets a second, patient chance.
-    const again = probes.flatMap((_, at) => (said[at] && answers[at] === null ? [at] : []));
-    const fresh = again.map((at) => ({ ...(probes[at] as Probe), sourcePort: port++ }));
-    const second = fresh.length === 0 ? [] : await ask(bed, "client", fresh);
-    again.forEach((at, index) => {
-      answers[at] = second[index] ?? null;
-    });
-    const done = answers.map((answer) => answer?.startsWith("server ") ?? false);
-    const wrong = probes.flatMap((probe, at) =>
-      said[at] === done[at] ? [] : [{ ...probe, said: said[at], answer: answers[at] }],
-    );
-    expect({ wrong, config: wrong.length > 0 ? JSON.stringify(config) : "" }).toEqual({
-      wrong: [],
-      config: "",
-    });
-    for (const allowed of said) seen[allowed ? "allowed" : "forbidden"]++;
-  }
-  // A property that only ever sees one side proves nothing.
-  expect(seen.allowed).toBeGreaterThan(CASES);
-  expect(seen.forbidden).toBeGreaterThan(CASES);
-});
+test(
+  `judge() says of ${CASES} random rulesets what the kernel does`,
+  campaignOptions(),
+  async () => {
+    const pick = randomSource(SEED);
+    let port = 20_000;
+    const seen = { allowed: 0, forbidden: 0 };
+    for (let index = 0; index < CASES; index++) {
+      const config = randomConfig(pick);
+      expect(await data.commit(config)).toMatchObject({ late: [] });
+      const probes = Array.from({ length: 24 }, (): Probe => {
+        const source = pick(CLIENTS);
+        const hosts = SERVERS.filter((host) => host.includes(":") === source.includes(":"));
+        const protocol = pick(["tcp", "udp"] as const);
+        return { protocol, source, sourcePort: port++, host: pick(hosts), port: pick(PORTS) };
+      });
+      const parsed = parseApplianceConfig(config, { interfaces: INTERFACES });
+      if (!parsed.ok) throw new Error(parsed.error.message);
+      const judge = createJudge(parsed.value);
+      const said = probes.map((probe) => {
+        const entry = entryOf(probe);
+        return judge(entry, placeOfMark(entry.mark, INTERFACES)).allowed;
+      });
+      const answers = await ask(bed, "client", probes, BRIEFLY_MS);
+      // On a busy machine an answer may be late: what should have passed gets a second, patient chance.
+      const again = probes.flatMap((_, at) => (said[at] && answers[at] === null ? [at] : []));
+      const fresh = again.map((at) => ({ ...(probes[at] as Probe), sourcePort: port++ }));
+      const second = fresh.length === 0 ? [] : await ask(bed, "client", fresh);
+      again.forEach((at, index) => {
+        answers[at] = second[index] ?? null;
+      });
+      const done = answers.map((answer) => answer?.startsWith("server ") ?? false);
+      const wrong = probes.flatMap((probe, at) =>
+        said[at] === done[at] ? [] : [{ ...probe, said: said[at], answer: answers[at] }],
+      );
+      expect({ wrong, config: wrong.length > 0 ? JSON.stringify(config) : "" }).toEqual({
+        wrong: [],
+        config: "",
+      });
+      for (const allowed of said) seen[allowed ? "allowed" : "forbidden"]++;
+    }
+    // A property that only ever sees one side proves nothing.
+    expect(seen.allowed).toBeGreaterThan(CASES);
+    expect(seen.forbidden).toBeGreaterThan(CASES);
+  },
+);

@@ -5,7 +5,11 @@ import type { DataTree } from "../../src/lib/yang/data-tree.ts";
 import { BINDINGS, loadLibYang, openLibrary } from "../../src/lib/yang/libyang.ts";
 import type { YangContext } from "../../src/lib/yang/yang-context.ts";
 import type { YangProblem } from "../../src/lib/yang/yang-problem.ts";
+import { campaignOptions, campaignSize } from "../support/campaign.ts";
 import { productContext } from "./yang-fixture.ts";
+
+/** Random cases; `flowlift test --full` runs many more. */
+const RUNS = campaignSize(1000, 50_000);
 
 let yang: YangContext;
 
@@ -73,21 +77,25 @@ const damaged = fc
     return Buffer.concat([bytes.subarray(0, at), insert, bytes.subarray(at + length)]);
   });
 
-test("damaged messages get an answer from every reader, and good ones still pass afterwards", () => {
-  fc.assert(
-    fc.property(damaged, (bytes) => {
-      for (const read of READERS) {
-        const parsed = read(bytes);
-        if (!parsed.ok) {
-          expect(parsed.error.message).not.toBe("");
-          continue;
+test(
+  `damaged messages get an answer from every reader, and good ones still pass afterwards (${RUNS} cases)`,
+  campaignOptions(),
+  () => {
+    fc.assert(
+      fc.property(damaged, (bytes) => {
+        for (const read of READERS) {
+          const parsed = read(bytes);
+          if (!parsed.ok) {
+            expect(parsed.error.message).not.toBe("");
+            continue;
+          }
+          parsed.value.print("json");
+          parsed.value.free();
         }
-        parsed.value.print("json");
-        parsed.value.free();
-      }
-    }),
-    { numRuns: 1_000 },
-  );
-  expect(yang.parseNetconfRpc(RPC).ok).toBe(true);
-  expect(yang.parseOperation(WITHDRAW, "rpc").ok).toBe(true);
-});
+      }),
+      { numRuns: RUNS },
+    );
+    expect(yang.parseNetconfRpc(RPC).ok).toBe(true);
+    expect(yang.parseOperation(WITHDRAW, "rpc").ok).toBe(true);
+  },
+);
