@@ -30,6 +30,21 @@ export const WRITE_STALL_MS = 120_000;
 /** Bytes that may wait in a stream that is paused; SSH's window allows 2 MiB. */
 export const PAUSED_BYTES_MAX: number = 4 * 1024 * 1024;
 
+/** The bounds above; a test gives smaller ones. */
+export interface SessionBounds {
+  readonly helloTimeoutMs: number;
+  readonly helloBytesMax: number;
+  readonly writeStallMs: number;
+  readonly pausedBytesMax: number;
+}
+
+const BOUNDS: SessionBounds = {
+  helloTimeoutMs: HELLO_TIMEOUT_MS,
+  helloBytesMax: HELLO_BYTES_MAX,
+  writeStallMs: WRITE_STALL_MS,
+  pausedBytesMax: PAUSED_BYTES_MAX,
+};
+
 export interface SessionOptions {
   readonly stream: Duplex;
   readonly id: number;
@@ -41,6 +56,7 @@ export interface SessionOptions {
   readonly handlers: RpcHandlers;
   readonly log: Log;
   readonly limits?: FramingLimits;
+  readonly bounds?: SessionBounds;
   /** Called once, when the session is over. */
   readonly onEnd: () => void;
 }
@@ -54,6 +70,7 @@ export class NetconfSession implements SessionEntry {
   readonly loginTime: Date = new Date();
   readonly counters: RpcCounters = { inRpcs: 0, inBadRpcs: 0, outRpcErrors: 0 };
   readonly #options: SessionOptions;
+  readonly #bounds: SessionBounds;
   readonly #answerer: RpcAnswerer;
   readonly #helloTimer: NodeJS.Timeout;
   #decoder: MessageDecoder | undefined;
@@ -73,8 +90,12 @@ export class NetconfSession implements SessionEntry {
     this.username = options.username;
     this.sourceHost = options.sourceHost;
     this.#options = options;
+    this.#bounds = options.bounds ?? BOUNDS;
     this.#answerer = new RpcAnswerer(this, options.handlers, options.registry, options.log);
-    this.#helloTimer = setTimeout(() => this.#drop("No hello came in time"), HELLO_TIMEOUT_MS);
+    this.#helloTimer = setTimeout(
+      () => this.#drop("No hello came in time"),
+      this.#bounds.helloTimeoutMs,
+    );
     options.registry.add(this);
     options.registry.inSessions++;
     const { stream } = options;
@@ -139,7 +160,8 @@ export class NetconfSession implements SessionEntry {
   #startDecoder(chunk: Buffer): MessageDecoder | undefined {
     this.#head = Buffer.concat([this.#head, chunk]);
     if (this.#head.length < 2) return undefined;
-    const limits = { chunkBytesMax: HELLO_BYTES_MAX, messageBytesMax: HELLO_BYTES_MAX };
+    const { helloBytesMax } = this.#bounds;
+    const limits = { chunkBytesMax: helloBytesMax, messageBytesMax: helloBytesMax };
     const isChunked = this.#head[0] === 10 && this.#head[1] === 35;
     this.#decoder = isChunked
       ? new ChunkDecoder(this.#options.limits ?? MANAGEMENT_LIMITS)
@@ -210,6 +232,7 @@ export class NetconfSession implements SessionEntry {
   /** Waits for the peer; false when it took nothing for WRITE_STALL_MS. */
   #drained(): Promise<boolean> {
     const { stream } = this.#options;
+    const { pausedBytesMax, writeStallMs } = this.#bounds;
     stream.pause();
     return new Promise((resolve) => {
       let waiting = stream.writableLength;
@@ -217,8 +240,8 @@ export class NetconfSession implements SessionEntry {
         // Progress, however slow, is progress; but what a paused peer sends must stay bounded.
         const isStuck = stream.writableLength >= waiting;
         waiting = stream.writableLength;
-        if (isStuck || stream.readableLength > PAUSED_BYTES_MAX) settle(false);
-      }, WRITE_STALL_MS);
+        if (isStuck || stream.readableLength > pausedBytesMax) settle(false);
+      }, writeStallMs);
       const settle = (isTaken: boolean): void => {
         clearInterval(timer);
         stream.off("drain", onDrain);

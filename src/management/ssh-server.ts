@@ -41,6 +41,8 @@ export interface SshServerOptions {
   readonly users: readonly string[];
   readonly listen: readonly ListenPoint[];
   readonly log: Log;
+  /** Default: LOGIN_TIMEOUT_MS. */
+  readonly loginTimeoutMs?: number;
   /** False: no more sessions now. */
   readonly mayAccept: () => boolean;
   readonly onClient: (client: SshClient) => void;
@@ -86,7 +88,8 @@ export class SshServer {
     socket.setNoDelay(true);
     socket.on("error", () => {});
     socket.on("close", () => this.#sockets.delete(socket));
-    const timer = setTimeout(() => socket.destroy(), LOGIN_TIMEOUT_MS);
+    const timeoutMs = this.#options.loginTimeoutMs ?? LOGIN_TIMEOUT_MS;
+    const timer = setTimeout(() => socket.destroy(), timeoutMs);
     socket.once("close", () => clearTimeout(timer));
     socket.once("flowlift-session", () => clearTimeout(timer));
     // One for each socket: this is how a connection is matched to its socket.
