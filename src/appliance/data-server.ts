@@ -6,6 +6,7 @@
  */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { requireCapabilities } from "../lib/base/capabilities.ts";
 import { FlowliftError } from "../lib/base/errors.ts";
 import { type LocalRpcHandlers, type LocalRpcPeer, listenLocalRpc } from "../lib/base/local-rpc.ts";
 import { createLog, type Log } from "../lib/base/log.ts";
@@ -19,6 +20,7 @@ import { type ApplianceSettings, DATA_SOCKET_NAME } from "./settings.ts";
 /** Runs until a signal; resolves when everything is closed. */
 export async function serveData(settingsFile: string): Promise<void> {
   const settings = readDataSettings(settingsFile);
+  requireCapabilities("appliance-data", ["CAP_NET_ADMIN"]);
   const log = createLog(`appliance-data[${settings.name}]`);
   mkdirSync(settings.runDirectory, { recursive: true });
   const plane = new DataPlane(settings, log);

@@ -1,6 +1,7 @@
 /** `flowlift agent`: runs the fast-path agent of the network namespace that it is started in. */
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { serveDriver } from "../fast-path/agent.ts";
+import { requireAgentEnvironment } from "../fast-path/agent-environment.ts";
 import { type AgentSettings, parseAgentSettings } from "../fast-path/agent-settings.ts";
 import { BpfDriver } from "../fast-path/bpf/bpf-driver.ts";
 import { KernelHostNetwork } from "../fast-path/host-network.ts";
@@ -20,9 +21,11 @@ export async function run(args: readonly string[]): Promise<number> {
   if (path === undefined)
     throw new FlowliftError("USAGE", `--settings is missing; usage: ${USAGE}`);
   const settings = readSettings(path);
+  const objectFile = settings.objectFile ?? findBpfObject("flow");
+  requireAgentEnvironment(settings.pinDirectory, objectFile);
   const log = createLog(`agent ${settings.hostName}`);
   const driver = await BpfDriver.open({
-    objectFile: settings.objectFile ?? findBpfObject("flow"),
+    objectFile,
     pinDirectory: settings.pinDirectory,
     limits: { flowsMax: settings.flowsMax },
     network: new KernelHostNetwork(),
@@ -47,10 +50,6 @@ function readSettings(path: string): AgentSettings {
   const settings = parseAgentSettings(text);
   if (!settings.ok) {
     throw new FlowliftError("CONFIG_FILE_INVALID", `"${path}": ${settings.error.message}`);
-  }
-  if (!existsSync(settings.value.pinDirectory)) {
-    const what = `The pin directory "${settings.value.pinDirectory}" does not exist`;
-    throw new FlowliftError("ENVIRONMENT_LACKS", `${what}; make it below a mounted bpffs`);
   }
   return settings.value;
 }

@@ -43,5 +43,6 @@ try {
         ? (error.stack ?? error.message)
         : String(error);
   process.stderr.write(`flowlift: ${text}\n`);
-  process.exitCode = exitCodeOf(error);
+  // Whatever was started before the failure must not keep the process alive.
+  process.exit(exitCodeOf(error));
 }

@@ -79,7 +79,10 @@ export async function runMock(
   const admin = await serveAdmin(
     { controller, token, clock: MONOTONIC_CLOCK, reload, faults },
     { address: options.adminAddress },
-  );
+  ).catch((error: unknown) => {
+    for (const server of servers) server.close(); // Or their sockets would stay.
+    throw error;
+  });
   onReady({ admin: admin.url, token, sockets });
   await stopped;
   for (const server of servers) server.close();

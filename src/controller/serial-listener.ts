@@ -4,7 +4,7 @@
  * Effect: listens. For `--mock` only: whoever may open the socket is the virtual machine.
  * Limit: one connection for each socket; a newer one takes the place of the older.
  */
-import { existsSync, unlinkSync } from "node:fs";
+import { existsSync, lstatSync, unlinkSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { FlowliftError } from "../lib/base/errors.ts";
 import { encodeMarker, encodeMessage, FrameDecoder } from "../offload-protocol/framing.ts";
@@ -28,7 +28,8 @@ export interface SerialListenerOptions {
 /** Listens; a stale socket file is replaced. Throws PORT_IN_USE. */
 export function serveSerial(options: SerialListenerOptions): Promise<Server> {
   const { path } = options;
-  if (existsSync(path)) unlinkSync(path);
+  // What an earlier run left is replaced; a file that is no socket is not ours to remove.
+  if (existsSync(path) && lstatSync(path).isSocket()) unlinkSync(path);
   let current: Socket | undefined;
   const server = createServer((socket) => {
     current?.destroy();

@@ -1,8 +1,10 @@
 /**
- * What the module cannot say about a lab: MAC addresses that collide, next hops nobody has.
+ * What the module cannot say about a lab: addresses that are none, MAC addresses that collide, next hops
+ * nobody has.
  *
  * Pure.
  */
+import { parseIpAddress } from "../lib/inet/address.ts";
 import type { LabDefinition, LabTenant } from "./definition.ts";
 import { planLab } from "./plan.ts";
 
@@ -77,6 +79,9 @@ function checkAddresses(tenant: LabTenant): ReferenceProblem | undefined {
   const seen = new Set<string>();
   for (const station of listStations(tenant)) {
     for (const [segment, address] of station.addresses) {
+      if (parseIpAddress(address) === undefined) {
+        return { path: `${station.path}/address`, reason: `"${address}" is no IP address` };
+      }
       if (seen.has(`${segment} ${address}`)) {
         return {
           path: station.path,
