@@ -41,6 +41,8 @@ export interface EngineOptions {
   readonly conntrackUdpSec: number;
   /** Flows with a record; FLOWS_TRACKED_MAX when absent. */
   readonly flowsTrackedMax?: number;
+  /** False: nobody wants `report` effects. */
+  readonly reports?: boolean;
   /** Returns at once, from what is known; starts a search when the neighbour is unknown. */
   locate(destination: IpAddress): Hop;
 }

@@ -89,6 +89,7 @@ export function activate(core: EngineCore, record: FlowRecord): void {
   schedule(core, record);
   const timeToActiveMs = core.nowMs - record.candidateAtMs;
   core.tally.activated(timeToActiveMs);
+  if (core.options.reports === false) return;
   core.emit({
     kind: "report",
     report: { kind: "activated", flow: toListing(record), timeToActiveMs },

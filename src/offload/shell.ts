@@ -62,6 +62,7 @@ class OffloadShell implements OffloadHandle {
   #client: OffloadClient | undefined;
   #events: EventStream | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #timerAtMs: number = Number.POSITIVE_INFINITY;
   #verifyTimer: NodeJS.Timeout | undefined;
   #nextToken = 1;
   #stopped = false;
@@ -79,6 +80,7 @@ class OffloadShell implements OffloadHandle {
       idleTimeoutUdpMs: options.idleTimeoutMs?.udp ?? IDLE_TIMEOUT_UDP_MS,
       conntrackTcpSec: readSeconds("tcp_timeout_established", TCP_ESTABLISHED_DEFAULT_SEC),
       conntrackUdpSec: readSeconds("udp_timeout_stream", UDP_STREAM_DEFAULT_SEC),
+      reports: options.onFlow !== undefined,
       locate: (destination) => this.#nextHops?.locate(destination) ?? { kind: "unresolved" },
     });
     this.#runner = new EffectRunner({
@@ -191,12 +193,20 @@ class OffloadShell implements OffloadHandle {
     this.#armTimer();
   }
 
+  /** A timer that comes too early does no harm, so it is moved only when it would come too late. */
   #armTimer(): void {
-    clearTimeout(this.#timer);
     const dueAtMs = this.#engine.nextTickMs();
-    if (this.#stopped || dueAtMs === Number.POSITIVE_INFINITY) return;
+    if (this.#stopped || dueAtMs >= this.#timerAtMs) return;
+    clearTimeout(this.#timer);
+    this.#timerAtMs = dueAtMs;
     const delayMs = Math.max(0, Math.ceil(dueAtMs - this.#options.clock.nowMs()));
-    this.#timer = setTimeout(() => this.#handle({ kind: "tick" }), Math.min(delayMs, TIMER_MS_MAX));
+    this.#timer = setTimeout(
+      () => {
+        this.#timerAtMs = Number.POSITIVE_INFINITY;
+        this.#handle({ kind: "tick" });
+      },
+      Math.min(delayMs, TIMER_MS_MAX),
+    );
   }
 
   #verifyNeighbours(): void {

@@ -10,6 +10,8 @@ export const NEVER_MS: number = Number.POSITIVE_INFINITY;
 
 export class FlowTimers {
   readonly #slots = new Map<number, Set<FlowRecord>>();
+  /** No slot is earlier. */
+  #earliest = NEVER_MS;
 
   /** Sets when the record is due; NEVER_MS takes the deadline away. */
   set(record: FlowRecord, dueAtMs: number): void {
@@ -49,13 +51,16 @@ export class FlowTimers {
 
   /** Returns when takeDue() should be called next, or NEVER_MS. */
   nextMs(): number {
-    let next = NEVER_MS;
-    for (const slot of this.#slots.keys()) next = Math.min(next, slot * TIMER_GRAIN_MS);
-    return next;
+    if (this.#earliest !== NEVER_MS && !this.#slots.has(this.#earliest)) {
+      this.#earliest = NEVER_MS;
+      for (const slot of this.#slots.keys()) this.#earliest = Math.min(this.#earliest, slot);
+    }
+    return this.#earliest * TIMER_GRAIN_MS;
   }
 
   #put(record: FlowRecord, slot: number): void {
     const records = this.#slots.get(slot);
+    if (slot < this.#earliest) this.#earliest = slot;
     if (records === undefined) this.#slots.set(slot, new Set([record]));
     else records.add(record);
     record.timerSlot = slot;

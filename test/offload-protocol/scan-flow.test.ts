@@ -63,7 +63,7 @@ test.each([-1, 0, 1])(
     const [sample] = fc.sample(flow, { numRuns: 1, seed: 7 });
     if (sample === undefined) throw new Error("a flow is drawn");
     const rule = { attachment: "eth0", direction: "ingress", name: `n${by + 1}` } as const;
-    const request = {
+    const request: OffloadRequest = {
       kind: "request-offload",
       epoch: EPOCH,
       flows: [{ ...sample, flowId: 1n, rules: [rule] }],

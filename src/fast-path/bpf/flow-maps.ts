@@ -115,25 +115,25 @@ export class FlowMaps {
     return this.#sum(Buffer.from(value?.buffer ?? new ArrayBuffer(this.#totals.valueBytes)), 0);
   }
 
-  /** Reads indexes 0 … `end` - 1 at once; returns who adds up one of them. */
-  readIndexesBelow(end: number): (index: number) => IndexCounters {
-    const { valueBytes } = this.#totals;
-    const parts: { readonly first: number; readonly bytes: Buffer }[] = [];
-    let read = 0;
+  /** Reads the indexes from `first` to `last` at once; returns who adds up one of them. */
+  readRange(first: number, last: number): (index: number) => IndexCounters {
+    const parts: Buffer[] = [];
+    let read = first;
     let partIndexes = 1;
-    if (end > 0) {
-      this.#totals.forEachBatch(({ count, values }) => {
-        if (read === 0) partIndexes = count;
-        parts.push({ first: read, bytes: Buffer.from(values.buffer) });
+    this.#totals.forEachBatch(
+      ({ count, values }) => {
+        if (read === first) partIndexes = count;
+        parts.push(Buffer.from(values.buffer));
         read += count;
-        return read < end;
-      });
-    }
+        return read <= last;
+      },
+      first === 0 ? null : encodeIndex(first - 1),
+    );
     return (index) => {
-      const part = parts[Math.floor(index / partIndexes)];
-      const position = part === undefined ? -1 : index - part.first;
-      if (part === undefined || index >= read || position < 0) return this.readIndex(index);
-      return this.#sum(part.bytes, position * valueBytes);
+      const position = index - first;
+      const part = parts[Math.floor(position / partIndexes)];
+      if (part === undefined || index >= read) return this.readIndex(index);
+      return this.#sum(part, (position % partIndexes) * this.#totals.valueBytes);
     };
   }
 

@@ -30,7 +30,7 @@ import { GracePeriods } from "./grace-period.ts";
 import { STATE_ACTIVE, STATE_FREE, STATE_PAUSED, STATE_QUIESCING } from "./layout.ts";
 
 const NS_PER_MS = 1_000_000n;
-/** From this many flows on, reading the whole counter array is cheaper than reading single elements. */
+/** From this many flows on, reading a range of the counter array is cheaper than reading single elements. */
 const SWEEP_FLOWS_MIN = 256;
 
 interface Programmed {
@@ -163,15 +163,33 @@ export class FlowProgrammer {
   ): readonly FlowCountersOfHandle[] {
     const wanted =
       handles === "all" ? Array.from(this.#flows.list(), ({ flow }) => flow.handle) : handles;
-    const sweep =
-      wanted.length >= SWEEP_FLOWS_MIN ? this.#maps.readIndexesBelow(this.#unusedFrom) : undefined;
-    const read = sweep ?? ((index: number): IndexCounters => this.#maps.readIndex(index));
-    return wanted.flatMap((handle) => {
-      const record = this.#flows.get(handle);
-      if (record === undefined) return [];
-      const [original, reply] = record.extra.indexes.map(read);
-      return [{ handle, counters: countersOf(original, reply, nowNs) }];
+    const records = wanted.flatMap((handle) => this.#flows.get(handle) ?? []);
+    const read = this.#readerOf(records);
+    return records.map(({ flow, extra }) => {
+      const [original, reply] = extra.indexes;
+      return {
+        handle: flow.handle,
+        counters: countersOf(
+          original === undefined ? undefined : read(original),
+          reply === undefined ? undefined : read(reply),
+          nowNs,
+        ),
+      };
     });
+  }
+
+  /** Reads many indexes that lie close together by one walk, others one by one. */
+  #readerOf(records: readonly ProgrammedFlow[]): (index: number) => IndexCounters {
+    let first = Number.POSITIVE_INFINITY;
+    let last = -1;
+    for (const { extra } of records) {
+      for (const index of extra.indexes) {
+        if (index < first) first = index;
+        if (index > last) last = index;
+      }
+    }
+    const isWorthIt = records.length >= SWEEP_FLOWS_MIN;
+    return isWorthIt ? this.#maps.readRange(first, last) : (index) => this.#maps.readIndex(index);
   }
 
   /** Resolves when no grace period is awaited any more. */

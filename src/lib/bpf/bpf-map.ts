@@ -104,11 +104,17 @@ export class BpfMap {
     }
   }
 
-  /** Visits every element in batches; arrays come in index order, and the visitor ends the walk by false. */
-  forEachBatch(visit: (entries: BpfEntries) => boolean | undefined): void {
+  /**
+   * Visits every element in batches; arrays come in index order, and the visitor ends the walk by false.
+   * With `after`, an array's walk begins behind this key.
+   */
+  forEachBatch(
+    visit: (entries: BpfEntries) => boolean | undefined,
+    after: Uint8Array | null = null,
+  ): void {
     const batch = Math.min(BATCH_ENTRIES_MAX, this.entriesMax);
     // The kernel's cursor of a hash is 4 bytes, of an array the key: never longer than this.
-    let cursor: Uint8Array | null = null;
+    let cursor = after;
     for (;;) {
       const next = new Uint8Array(Math.max(this.keyBytes, 8));
       const keys = new Uint8Array(batch * this.keyBytes);

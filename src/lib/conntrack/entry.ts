@@ -64,3 +64,12 @@ export const IPS_SEEN_REPLY: number = 1 << 1;
 export const IPS_ASSURED: number = 1 << 2;
 export const IPS_CONFIRMED: number = 1 << 3;
 export const IPS_DYING: number = 1 << 9;
+
+/** Stands in an entry that is not complete yet. */
+export const NO_TUPLE: ConntrackTuple = {
+  sourceAddress: "0.0.0.0" as IpAddress,
+  destinationAddress: "0.0.0.0" as IpAddress,
+  protocol: 0,
+  sourcePort: 0,
+  destinationPort: 0,
+};

@@ -4,9 +4,9 @@
  * Pure. Source: linux/netfilter/nfnetlink_conntrack.h (enum ctattr_*), nfnetlink.h (struct nfgenmsg).
  * Invariant: decoding never throws; an entry without both tuples is no entry; unknown attributes are skipped.
  */
-import { type IpAddress, ipToBytes } from "../inet/address.ts";
+import type { IpAddress } from "../inet/address.ts";
 import { AttributeCursor, type MessageBuilder, type MessageSpan } from "../netlink/attributes.ts";
-import { readAddress } from "./address-cache.ts";
+import { addressBytes, readAddress } from "./address-cache.ts";
 import {
   type ConntrackChange,
   type ConntrackCounters,
@@ -15,6 +15,7 @@ import {
   IPS_ASSURED,
   IPS_CONFIRMED,
   IPS_SEEN_REPLY,
+  NO_TUPLE,
 } from "./entry.ts";
 
 const NFNL_SUBSYS_CTNETLINK = 1;
@@ -85,17 +86,26 @@ export function decodeEntry(
   const cursor = new AttributeCursor(view, message.start + NFGENMSG_BYTES, message.end);
   let original: DecodedTuple | undefined;
   let reply: DecodedTuple | undefined;
-  const entry = { id: 0, zone: 0, status: 0, mark: 0, hasSequenceAdjustment: false };
-  const rest: Partial<Writable<ConntrackEntry>> = entry;
+  const rest: Writable<ConntrackEntry> = {
+    id: 0,
+    zone: 0,
+    original: NO_TUPLE,
+    reply: NO_TUPLE,
+    status: 0,
+    mark: 0,
+    hasSequenceAdjustment: false,
+  };
   while (cursor.next()) {
     if (cursor.type === CTA_TUPLE_ORIG) original = decodeTuple(cursor.nested());
     else if (cursor.type === CTA_TUPLE_REPLY) reply = decodeTuple(cursor.nested());
     else decodeEntryAttribute(cursor, rest);
   }
   if (original === undefined || reply === undefined) return undefined;
-  if ((entry.status & IPS_SEQ_ADJUST) !== 0) entry.hasSequenceAdjustment = true;
-  if (original.zone !== undefined && entry.zone === 0) entry.zone = original.zone;
-  return { ...entry, original: original.tuple, reply: reply.tuple };
+  if ((rest.status & IPS_SEQ_ADJUST) !== 0) rest.hasSequenceAdjustment = true;
+  if (original.zone !== undefined && rest.zone === 0) rest.zone = original.zone;
+  rest.original = original.tuple;
+  rest.reply = reply.tuple;
+  return rest;
 }
 
 function decodeEntryAttribute(
@@ -246,8 +256,8 @@ export function writeEntryKey(builder: MessageBuilder, tuple: ConntrackTuple, zo
 function writeTuple(builder: MessageBuilder, tuple: ConntrackTuple): void {
   const isV6 = tuple.sourceAddress.includes(":");
   builder.nested(CTA_TUPLE_IP, () => {
-    builder.attribute(isV6 ? CTA_IP_V6_SRC : CTA_IP_V4_SRC, ipToBytes(tuple.sourceAddress));
-    builder.attribute(isV6 ? CTA_IP_V6_DST : CTA_IP_V4_DST, ipToBytes(tuple.destinationAddress));
+    builder.attribute(isV6 ? CTA_IP_V6_SRC : CTA_IP_V4_SRC, addressBytes(tuple.sourceAddress));
+    builder.attribute(isV6 ? CTA_IP_V6_DST : CTA_IP_V4_DST, addressBytes(tuple.destinationAddress));
   });
   builder.nested(CTA_TUPLE_PROTO, () => {
     builder.u8(CTA_PROTO_NUM, tuple.protocol);
