@@ -19,14 +19,16 @@ interface Step {
   readonly rule?: AdmittingRule;
 }
 
-/** Where an interface or a zone is followed by another, as the key of a map. */
-type Pair = `${string} ${string}`;
+/** By ingress and egress interface. */
+type Policies = Map<string, Map<string, PreparedPolicy>>;
 
 /** A configuration, ready to be asked about many flows. */
 interface Prepared {
-  readonly attachments: ReadonlyMap<Pair, Attachment>;
-  /** By ingress and egress interface; undefined: the zone firewall is off. */
-  readonly policies: ReadonlyMap<Pair, PreparedPolicy> | undefined;
+  /** By interface. */
+  readonly ingress: ReadonlyMap<string, Attachment>;
+  readonly egress: ReadonlyMap<string, Attachment>;
+  /** Undefined: the zone firewall is off. */
+  readonly policies: Policies | undefined;
 }
 
 interface PreparedPolicy {
@@ -49,54 +51,54 @@ export function judgeFirewall(
   if (ingressInterface === undefined && egressInterface === undefined) {
     return { verdict: "silent", eligible: false, rules: [], policyTag: 0 };
   }
-  const { attachments, policies } = prepared.get(config) ?? prepare(config);
-  const outside = entry.original;
+  const { egress, ingress, policies } = prepared.get(config) ?? prepare(config);
+  const from = ingressInterface ?? "";
+  const to = egressInterface ?? "";
+  const policy = policies?.get(from)?.get(to);
+  const isZoned = policies !== undefined;
   const inside = insideTuple(entry);
-  const zones = policies?.get(`${ingressInterface ?? ""} ${egressInterface ?? ""}`);
-  const steps = [
-    judgeAttachment(attachments.get(`ingress ${ingressInterface ?? ""}`), outside, place),
-    judgeAttachment(attachments.get(`egress ${egressInterface ?? ""}`), inside, place),
-    zones === undefined
-      ? policies === undefined
-        ? PASS
-        : NO_POLICY
-      : judgePolicy(zones.policy, inside, place),
-  ];
-  const refused = steps.some((step) => step.action !== "accept");
-  const eligible = steps.every((step) => step.eligible);
+  const first = judgeAttachment(ingress.get(from), entry.original, place);
+  const second = judgeAttachment(egress.get(to), inside, place);
+  const third = isZoned ? judgePolicy(policy?.policy, inside, place) : PASS;
+  const accepted =
+    first.action === "accept" && second.action === "accept" && third.action === "accept";
+  const eligible = first.eligible && second.eligible && third.eligible;
+  const rules: AdmittingRule[] = [];
+  for (const { rule } of [first, second, third]) if (rule !== undefined) rules.push(rule);
   return {
-    verdict: refused ? "forbidden" : "allowed",
+    verdict: accepted ? "allowed" : "forbidden",
     eligible,
     ...(eligible ? {} : { ineligibleReason: "per-packet-policy" }),
-    rules: steps.flatMap((step) => step.rule ?? []),
-    policyTag: zones?.policyTag ?? NO_ZONES_TAG,
+    rules,
+    policyTag: policy?.policyTag ?? NO_ZONES_TAG,
   };
 }
 
-/** Names of interfaces have no blanks. */
 function prepare(config: FirewallConfig): Prepared {
-  const attachments = new Map<Pair, Attachment>();
+  const ingress = new Map<string, Attachment>();
+  const egress = new Map<string, Attachment>();
   for (const attachment of config.attachments) {
-    const key: Pair = `${attachment.direction} ${attachment.interfaceName}`;
-    if (!attachments.has(key)) attachments.set(key, attachment);
+    const side = attachment.direction === "ingress" ? ingress : egress;
+    if (!side.has(attachment.interfaceName)) side.set(attachment.interfaceName, attachment);
   }
-  const result: Prepared = { attachments, policies: preparePolicies(config) };
+  const result: Prepared = { ingress, egress, policies: preparePolicies(config) };
   prepared.set(config, result);
   return result;
 }
 
-function preparePolicies(config: FirewallConfig): ReadonlyMap<Pair, PreparedPolicy> | undefined {
+function preparePolicies(config: FirewallConfig): Policies | undefined {
   if (config.zones === undefined) return undefined;
   const interfacesOf = new Map(
     config.zones.zones.map(({ interfaces, name }) => [name, interfaces]),
   );
-  const policies = new Map<Pair, PreparedPolicy>();
+  const policies: Policies = new Map();
   for (const policy of config.zones.policies) {
     const ready = { policy, policyTag: policyTagOf("firewall", policy.name) };
     for (const ingress of interfacesOf.get(policy.from) ?? []) {
+      const byEgress = policies.get(ingress) ?? new Map<string, PreparedPolicy>();
+      policies.set(ingress, byEgress);
       for (const egress of interfacesOf.get(policy.to) ?? []) {
-        const key: Pair = `${ingress} ${egress}`;
-        if (!policies.has(key)) policies.set(key, ready);
+        if (!byEgress.has(egress)) byEgress.set(egress, ready);
       }
     }
   }
@@ -108,7 +110,9 @@ function insideTuple(entry: ConntrackEntry): ConntrackTuple {
   const { original, reply } = entry;
   const hasPorts = original.protocol === PROTOCOL_TCP || original.protocol === PROTOCOL_UDP;
   return {
-    ...original,
+    sourceAddress: original.sourceAddress,
+    sourcePort: original.sourcePort,
+    protocol: original.protocol,
     destinationAddress: reply.sourceAddress,
     destinationPort: hasPorts ? reply.sourcePort : original.destinationPort,
   };
@@ -127,7 +131,12 @@ function judgeAttachment(
   return { action: ace.action, eligible, rule };
 }
 
-function judgePolicy(policy: ZonePolicy, tuple: ConntrackTuple, place: FlowPlace): Step {
+function judgePolicy(
+  policy: ZonePolicy | undefined,
+  tuple: ConntrackTuple,
+  place: FlowPlace,
+): Step {
+  if (policy === undefined) return NO_POLICY;
   const { ace, eligible } = indexOfAcls(policy.acls).decide(tuple, place);
   return {
     action: ace?.action ?? policy.action,

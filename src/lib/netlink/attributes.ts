@@ -228,6 +228,7 @@ export class MessageBuilder {
   }
 
   #pad(): void {
+    if ((this.#at & 3) === 0) return;
     const end = align4(this.#at);
     this.#reserve(end - this.#at);
     this.#bytes.fill(0, this.#at, end);
