@@ -41,11 +41,11 @@ class SlowPeer extends Duplex {
 
   override _write(chunk: Buffer, _encoding: string, done: () => void): void {
     this.#waiting.push({ bytes: chunk.length, done });
-    if (this.isReading) this.take();
+    if (this.isReading) this.takeNext();
   }
 
   /** Reads what was written last and not taken. */
-  take(): void {
+  takeNext(): void {
     const next = this.#waiting.shift();
     this.taken += next?.bytes ?? 0;
     next?.done();
@@ -149,7 +149,7 @@ describe("a peer that asks and does not read", () => {
     await pass(BOUNDS.writeStallMs - 2);
     const before = peer.taken;
     peer.isReading = true;
-    peer.take();
+    peer.takeNext();
     peer.push(RPC);
     await pass(5 * BOUNDS.writeStallMs);
     expect(isOver).toBe(false);
@@ -174,7 +174,7 @@ describe("a peer that reads slowly and sends on", () => {
     peer.push(Buffer.alloc(bytes, "\n"));
     await pass(BOUNDS.writeStallMs / 2);
     expect(peer.readableLength).toBe(bytes);
-    peer.take();
+    peer.takeNext();
     await pass(BOUNDS.writeStallMs / 2);
     expect(isOver).toBe(over);
   });

@@ -31,7 +31,8 @@ export class TestUpstream {
     this.port = port;
   }
 
-  static async start(tls: TlsMaterial, port = 0): Promise<TestUpstream> {
+  /** Listens on a port of the loopback, or on `unix:PATH`. */
+  static async start(tls: TlsMaterial, port: number | string = 0): Promise<TestUpstream> {
     const server = new Server({ ...UPSTREAM_CHANNEL_OPTIONS });
     const credentials = ServerCredentials.createSsl(
       Buffer.from(tls.authority),
@@ -43,7 +44,8 @@ export class TestUpstream {
       attach: (call: ServerDuplexStream<UpstreamFrame, UpstreamFrame>) => take?.(call),
     });
     const bound = await new Promise<number>((resolve, reject) => {
-      server.bindAsync(`127.0.0.1:${port}`, credentials, (error, value) =>
+      const address = typeof port === "string" ? port : `127.0.0.1:${port}`;
+      server.bindAsync(address, credentials, (error, value) =>
         error === null ? resolve(value) : reject(error),
       );
     });

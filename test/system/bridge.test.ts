@@ -100,6 +100,44 @@ test("a bridge runs as nobody, without any capability", async () => {
   }
 });
 
+test("a bridge reaches a controller on a Unix socket, by the same certificates, and again after it was away", async () => {
+  const address = `unix:${join(site.folder, "controller.sock")}`;
+  const start = async (): Promise<TestUpstream> => {
+    const started = await TestUpstream.start(loadControllerTls(site.pki), address);
+    chmodSync(join(site.folder, "controller.sock"), 0o666); // The bridge is nobody.
+    return started;
+  };
+  upstream.stop();
+  upstream = await start();
+  site.writeSettings(address, { limits: LIMITS });
+  await startAttached();
+  expect(upstream.calls.map(({ host }) => host)).toEqual(["host-1", "host-1"]);
+  const red = await site.dial("red");
+  red.socket.write(MARKER);
+  red.send("through a file");
+  await eventually(() =>
+    expect(callOf("red").frames).toEqual(["serial-up", "M", "m:through a file"]),
+  );
+  upstream.stop();
+  rmSync(join(site.folder, "controller.sock"), { force: true });
+  upstream = await start();
+  await eventually(() => expect(tenantsAttached()).toEqual(["blue", "red"]), 10_000);
+  await eventually(() => expect(callOf("red").frames).toEqual(["serial-up"]));
+});
+
+test("a bridge on a Unix socket still refuses a controller of another authority", async () => {
+  const address = `unix:${join(site.folder, "controller.sock")}`;
+  const pki = join(site.folder, "other-pki");
+  initControllerPki(pki);
+  upstream.stop();
+  upstream = await TestUpstream.start(loadControllerTls(pki), address);
+  chmodSync(join(site.folder, "controller.sock"), 0o666);
+  site.writeSettings(address, { limits: LIMITS });
+  expect(await site.start().ready).toBe(true);
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  expect(upstream.calls).toEqual([]);
+});
+
 test("a bridge that was killed and started again attaches, and its sockets work again", async () => {
   const first = await startAttached();
   const before = await site.dial("red");
