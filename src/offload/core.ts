@@ -10,7 +10,7 @@ import type { ConntrackEntry } from "../lib/conntrack/entry.ts";
 import type { ApplianceInterface, FlowJudgement, JudgeFlow } from "../lib/service/provider.ts";
 import type { Epoch, OffloadRequest } from "../offload-protocol/messages.ts";
 import { CreditAccount } from "./credit.ts";
-import type { EngineEffect, EngineOptions } from "./engine-types.ts";
+import type { ConntrackTimeouts, EngineEffect, EngineOptions } from "./engine-types.ts";
 import { InterfaceIndex } from "./flow-path.ts";
 import {
   type FlowRecord,
@@ -54,6 +54,7 @@ export class EngineCore {
   judge: JudgeFlow;
   policyEpoch: bigint;
   interfaces: InterfaceIndex;
+  conntrackTimeouts: ConntrackTimeouts;
   nowMs = 0;
   effects: EngineEffect[] = [];
 
@@ -81,6 +82,8 @@ export class EngineCore {
   leaseRenewAtMs: number = NEVER_MS;
   settledSequence = 0n;
   acknowledgedSequence = 0n;
+  /** When the settled events are to be acknowledged; NEVER_MS while there are none. */
+  acknowledgeAtMs: number = NEVER_MS;
   #nextFlowId = 1n;
   #nextRequestId = 1;
   #nextBatchId = 1;
@@ -90,6 +93,7 @@ export class EngineCore {
     this.judge = options.judge;
     this.policyEpoch = options.policyEpoch;
     this.interfaces = new InterfaceIndex(options.interfaces);
+    this.conntrackTimeouts = options.conntrackTimeouts;
   }
 
   setInterfaces(interfaces: readonly ApplianceInterface[]): void {
@@ -225,9 +229,8 @@ export class EngineCore {
 
   /** What the kernel gives the entry when a packet passes. */
   protocolSec(entry: ConntrackEntry): number {
-    return entry.original.protocol === PROTOCOL_TCP
-      ? this.options.conntrackTcpSec
-      : this.options.conntrackUdpSec;
+    const { tcpSec, udpSec } = this.conntrackTimeouts;
+    return entry.original.protocol === PROTOCOL_TCP ? tcpSec : udpSec;
   }
 
   idleTimeoutMs(entry: ConntrackEntry): number {

@@ -28,6 +28,11 @@ export type Hop =
   /** No route, or the appliance itself, or no interface of the appliance. */
   | { readonly kind: "not-forwarded" };
 
+export interface ConntrackTimeouts {
+  readonly tcpSec: number;
+  readonly udpSec: number;
+}
+
 export interface EngineOptions {
   readonly epoch: Epoch;
   readonly judge: JudgeFlow;
@@ -37,8 +42,7 @@ export interface EngineOptions {
   readonly idleTimeoutTcpMs: number;
   readonly idleTimeoutUdpMs: number;
   /** What the kernel gives an entry at each packet of an established flow. */
-  readonly conntrackTcpSec: number;
-  readonly conntrackUdpSec: number;
+  readonly conntrackTimeouts: ConntrackTimeouts;
   /** Flows with a record; FLOWS_TRACKED_MAX when absent. */
   readonly flowsTrackedMax?: number;
   /** False: nobody wants `report` effects. */
@@ -78,6 +82,8 @@ export type EngineEvent =
       readonly entries: readonly ConntrackEntry[];
     }
   | { readonly kind: "policy-entries-end"; readonly token: number }
+  /** What the kernel gives an entry from now on at each packet of an established flow. */
+  | { readonly kind: "conntrack-timeouts"; readonly timeouts: ConntrackTimeouts }
   | { readonly kind: "interfaces"; readonly interfaces: readonly ApplianceInterface[] }
   /** `locate` may answer otherwise than before. */
   | { readonly kind: "paths-changed" }

@@ -91,6 +91,9 @@ export class OffloadEngine {
       case "policy-entries-end":
         onPolicyScanned(core, event.token);
         break;
+      case "conntrack-timeouts":
+        core.conntrackTimeouts = event.timeouts;
+        break;
       case "interfaces":
         core.setInterfaces(event.interfaces);
         onPathsChanged(core);

@@ -20,7 +20,7 @@ import type { Epoch } from "../offload-protocol/messages.ts";
 import { OffloadClient } from "./client.ts";
 import { EffectRunner } from "./effects.ts";
 import { OffloadEngine } from "./engine.ts";
-import type { EngineEvent } from "./engine-types.ts";
+import type { ConntrackTimeouts, EngineEvent } from "./engine-types.ts";
 import type {
   FlowListing,
   OffloadHandle,
@@ -78,8 +78,7 @@ class OffloadShell implements OffloadHandle {
       requiredMark,
       idleTimeoutTcpMs: options.idleTimeoutMs?.tcp ?? IDLE_TIMEOUT_TCP_MS,
       idleTimeoutUdpMs: options.idleTimeoutMs?.udp ?? IDLE_TIMEOUT_UDP_MS,
-      conntrackTcpSec: readSeconds("tcp_timeout_established", TCP_ESTABLISHED_DEFAULT_SEC),
-      conntrackUdpSec: readSeconds("udp_timeout_stream", UDP_STREAM_DEFAULT_SEC),
+      conntrackTimeouts: readTimeouts(),
       reports: options.onFlow !== undefined,
       locate: (destination) => this.#nextHops?.locate(destination) ?? { kind: "unresolved" },
     });
@@ -139,6 +138,7 @@ class OffloadShell implements OffloadHandle {
   ): Promise<PolicyOutcome> {
     const token = this.#nextToken++;
     const done = new Promise<PolicyOutcome>((resolve) => this.#policies.set(token, resolve));
+    this.#handle({ kind: "conntrack-timeouts", timeouts: readTimeouts() }); // A policy has its own.
     this.#handle({ kind: "policy", token, judge, policyEpoch, deadlineMs });
     let entries: ConntrackEntry[] = [];
     const judgeEntries = (): void => {
@@ -212,6 +212,13 @@ class OffloadShell implements OffloadHandle {
   #verifyNeighbours(): void {
     if (this.#engine.hasOffloadedFlows) this.#nextHops?.verify();
   }
+}
+
+function readTimeouts(): ConntrackTimeouts {
+  return {
+    tcpSec: readSeconds("tcp_timeout_established", TCP_ESTABLISHED_DEFAULT_SEC),
+    udpSec: readSeconds("udp_timeout_stream", UDP_STREAM_DEFAULT_SEC),
+  };
 }
 
 /** Returns one of the namespace's conntrack timeouts. */

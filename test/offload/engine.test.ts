@@ -184,6 +184,19 @@ test("pitfall 10: an active flow that is never heard of again is withdrawn", () 
   expect(world.engine.getState().counts["active-too-long"]).toBe(1);
 });
 
+test("an idle close restores what is left of the timeout that a later policy has set", () => {
+  const world = new World();
+  world.connect();
+  const entry = makeUdp(1);
+  world.offload(entry);
+  const [holding] = world.controller.held.values();
+  if (holding === undefined) throw new Error("nothing is held");
+  holding.counters = counters(9n, 30_000n);
+  world.handle({ kind: "conntrack-timeouts", timeouts: { tcpSec: 432_000, udpSec: 50 } });
+  world.notify([world.controller.close(holding, "idle")]);
+  expect(world.changes).toEqual([{ key: keyOf(entry), timeoutSec: 20 }]);
+});
+
 test("an idle close restores what is left of the timeout and lets new packets earn the flow again", () => {
   const world = new World();
   world.connect();

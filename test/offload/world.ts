@@ -41,8 +41,7 @@ export class World {
       requiredMark: MARK_WORTHY,
       idleTimeoutTcpMs: 60_000,
       idleTimeoutUdpMs: 30_000,
-      conntrackTcpSec: 432_000,
-      conntrackUdpSec: 120,
+      conntrackTimeouts: { tcpSec: 432_000, udpSec: 120 },
       locate: (destination) => this.hops.get(destination) ?? defaultHop(destination),
       ...options,
     });
