@@ -16,6 +16,8 @@ import { type CommitOutcome, REVOCATION_DEADLINE_MS } from "./settings.ts";
 
 export const RETRY_MS_MIN = 50;
 export const RETRY_MS_MAX = 2_000;
+/** Asking whether the socket is served costs nothing, and until then every commit is refused. */
+export const CONNECT_RETRY_MS_MAX = 200;
 /** Compiling, the kernel's check, and the revocation's own deadline. */
 export const TRANSACTION_TIMEOUT_MS: number = REVOCATION_DEADLINE_MS + 28_000;
 export const STATE_TIMEOUT_MS = 10_000;
@@ -60,7 +62,7 @@ export class DataLink implements Applier {
       this.#peer = undefined;
       this.#state = "away";
       await sleep(waitMs);
-      waitMs = Math.min(RETRY_MS_MAX, 2 * waitMs);
+      waitMs = Math.min(CONNECT_RETRY_MS_MAX, 2 * waitMs);
     }
   }
 
