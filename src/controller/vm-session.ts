@@ -35,6 +35,9 @@ import type { VmState } from "./vm-state.ts";
 
 /** Events in one notification. */
 export const EVENTS_PER_MESSAGE_MAX = 1024;
+/** A credit that changed is told after this time, and at once while the last one told was low. */
+export const CREDIT_PAUSE_MS = 20;
+export const CREDIT_LOW = 16_384;
 /** Flows in one statistics notification. */
 export const STATISTICS_PER_MESSAGE_MAX = 1024;
 
@@ -68,6 +71,8 @@ export class VmSession {
   readonly #options: VmSessionOptions;
   #session: SessionState = SESSION_STOPPED;
   #isCreditDue = false;
+  #creditTold = 0;
+  #creditTimer: NodeJS.Timeout | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: VmSessionOptions) {
@@ -95,11 +100,12 @@ export class VmSession {
   close(): void {
     this.take({ kind: "stop" });
     clearTimeout(this.#timer);
+    clearTimeout(this.#creditTimer);
   }
 
   /** Writes the events and the credit that wait, as far as the transport takes them. */
   flush(): void {
-    const { state, transport, core } = this.#options;
+    const { state, transport } = this.#options;
     if (!this.isOpen) return;
     while (state.events.hasUnsent && transport.isWritable) {
       this.#notify({
@@ -108,9 +114,20 @@ export class VmSession {
       });
       this.#isCreditDue = true;
     }
-    if (!this.#isCreditDue || !transport.isWritable) return;
+    if (!this.#isCreditDue) return;
+    if (this.#creditTold < CREDIT_LOW) this.#tellCredit();
+    else this.#creditTimer ??= setTimeout(() => this.#tellCredit(), CREDIT_PAUSE_MS);
+  }
+
+  /** A busy transport gets it with the flush that follows when it drains. */
+  #tellCredit(): void {
+    const { state, transport, core } = this.#options;
+    clearTimeout(this.#creditTimer);
+    this.#creditTimer = undefined;
+    if (!this.isOpen || !transport.isWritable) return;
     this.#isCreditDue = false;
-    this.#notify({ kind: "credit", flows: creditOf(core, state) });
+    this.#creditTold = creditOf(core, state);
+    this.#notify({ kind: "credit", flows: this.#creditTold });
   }
 
   /** Tells counters, unless the transport is busy: they may be lost. */
@@ -137,6 +154,7 @@ export class VmSession {
         state.isConnected = true;
         state.events.rewind();
         this.#isCreditDue = true;
+        this.#creditTold = 0;
         // Whoever speaks is alive: flows of before keep their lease until it renews by itself.
         renewLease({ core, state, nowMs: clock.nowMs() });
         onWork();

@@ -30,6 +30,9 @@ export const CLOSING_TIMEOUT_SEC = 10;
 export const LEASE_RENEWALS = 3;
 /** Notifications that are kept while the engine resynchronises. */
 export const EVENTS_HELD_MAX = 65_536;
+/** Settled events are acknowledged together: after this time, or when there are so many. */
+export const ACKNOWLEDGE_AFTER_MS = 20;
+export const ACKNOWLEDGE_EVENTS = 1_024;
 /** Pages of get-flows in one resynchronisation. */
 export const PAGES_MAX = 1_024;
 /** A renewal that failed is repeated after this time. */

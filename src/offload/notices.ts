@@ -12,9 +12,10 @@ import type {
 import { finishFlow } from "./closing.ts";
 import type { EngineCore } from "./core.ts";
 import { type FlowRecord, toListing } from "./flow-record.ts";
-import { EVENTS_HELD_MAX } from "./limits.ts";
+import { ACKNOWLEDGE_AFTER_MS, ACKNOWLEDGE_EVENTS, EVENTS_HELD_MAX } from "./limits.ts";
 import { onRefused } from "./requester.ts";
 import { schedule } from "./schedule.ts";
+import { NEVER_MS } from "./timers.ts";
 
 /** Takes a notification; flow events wait while the engine resynchronises. */
 export function onNotification(core: EngineCore, notification: OffloadNotification): void {
@@ -54,8 +55,15 @@ export function applyNotification(core: EngineCore, notification: OffloadNotific
 
 /** Acknowledges what is settled, one message at a time. */
 export function flushAcknowledgement(core: EngineCore): void {
-  if (core.session !== "up" || core.settledSequence <= core.acknowledgedSequence) return;
+  const count = core.settledSequence - core.acknowledgedSequence;
+  if (core.session !== "up" || count <= 0n) {
+    core.acknowledgeAtMs = NEVER_MS;
+    return;
+  }
   if (core.countOutstanding("acknowledge-events") > 0) return;
+  if (core.acknowledgeAtMs === NEVER_MS) core.acknowledgeAtMs = core.nowMs + ACKNOWLEDGE_AFTER_MS;
+  if (core.nowMs < core.acknowledgeAtMs && count < ACKNOWLEDGE_EVENTS) return;
+  core.acknowledgeAtMs = NEVER_MS;
   const sequence = core.settledSequence;
   core.send({ kind: "acknowledge-events", sequence }, { kind: "acknowledge-events", sequence });
 }

@@ -39,7 +39,7 @@ export function renewLease(core: EngineCore): void {
 
 /** Returns when onTick() should run next. */
 export function nextTickMs(core: EngineCore): number {
-  let next = core.timers.nextMs();
+  let next = Math.min(core.timers.nextMs(), core.acknowledgeAtMs);
   for (const { sentAtMs } of core.outstanding.values()) {
     next = Math.min(next, sentAtMs + REPLY_DEADLINE_MS);
   }

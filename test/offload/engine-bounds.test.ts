@@ -2,6 +2,8 @@ import { expect, test } from "vitest";
 import { MARK_WORTHY } from "../../src/lib/conntrack/mark-bits.ts";
 import { CreditAccount } from "../../src/offload/credit.ts";
 import {
+  ACKNOWLEDGE_AFTER_MS,
+  ACKNOWLEDGE_EVENTS,
   EVENTS_HELD_MAX,
   FLOWS_QUEUED_MAX,
   HOLD_MIN_MS,
@@ -202,3 +204,29 @@ test("an entry that is held outlives a message's deadline and its repetition", (
   expect(SILENCE_MAX_MS).toBeLessThanOrEqual(HOLD_MIN_MS);
   expect(MARK_WORTHY).toBeGreaterThan(0);
 });
+
+test.each([
+  [ACKNOWLEDGE_EVENTS - 1, 0],
+  [ACKNOWLEDGE_EVENTS, 1],
+  [ACKNOWLEDGE_EVENTS + 1, 1],
+])(
+  "%i settled events are acknowledged at once %i times, and all of them in time",
+  (count, atOnce) => {
+    const world = new World();
+    world.connect();
+    const event = (index: number): FlowEvent => ({
+      sequence: BigInt(index + 1),
+      epoch: EPOCH,
+      flowId: 1_000_000n + BigInt(index),
+      what: { kind: "refused-late", reason: "driver-failed" },
+    });
+    const before = world.requests("acknowledge-events").length;
+    world.notify(Array.from({ length: count }, (_, index) => event(index)));
+    world.work();
+    expect(world.requests("acknowledge-events").length - before).toBe(atOnce);
+    world.work();
+    world.advance(ACKNOWLEDGE_AFTER_MS);
+    world.work();
+    expect(world.requests("acknowledge-events").at(-1)?.sequence).toBe(BigInt(count));
+  },
+);

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { IPS_SEEN_REPLY } from "../../src/lib/conntrack/entry.ts";
 import { MARK_WORTHY } from "../../src/lib/conntrack/mark-bits.ts";
 import { keyOf } from "../../src/offload/flow-record.ts";
+import { ACKNOWLEDGE_AFTER_MS } from "../../src/offload/limits.ts";
 import { ALLOW, CLIENT_MAC, counters, makeEntry, makeUdp, SERVER_MAC } from "./flows.ts";
 import { World } from "./world.ts";
 
@@ -226,6 +227,8 @@ test("an event that is repeated is settled once, and acknowledged", () => {
   const closed = world.controller.close(holding, "evicted");
   world.notify([closed]);
   world.notify([closed]);
+  world.work();
+  world.advance(ACKNOWLEDGE_AFTER_MS);
   world.work();
   expect(world.controller.unacknowledged).toEqual([]);
   expect(world.engine.getState().closesByCause).toEqual({ evicted: 1 });

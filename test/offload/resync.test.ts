@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { MARK_CLOSING } from "../../src/lib/conntrack/mark-bits.ts";
 import { keyOf } from "../../src/offload/flow-record.ts";
+import { ACKNOWLEDGE_AFTER_MS } from "../../src/offload/limits.ts";
 import type { Epoch } from "../../src/offload-protocol/messages.ts";
 import type { FakeController } from "./fake-controller.ts";
 import { ALLOW, counters, EPOCH, makeEntry, makeUdp, OLD_EPOCH } from "./flows.ts";
@@ -160,6 +161,8 @@ test("events that the controller repeats after a reconnect are settled once", ()
   world.notify(repeated);
   world.work();
   expect(world.engine.getState().closesByCause).toEqual({ operator: 1 });
+  world.advance(ACKNOWLEDGE_AFTER_MS);
+  world.work();
   expect(world.controller.unacknowledged).toEqual([]);
 });
 
