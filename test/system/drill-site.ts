@@ -19,6 +19,8 @@ const UDP_FLOWS = 4;
 const UDP_RATE_PPS = 200;
 const UDP_SEC = 3;
 const WAIT_MS = 15_000;
+/** From a READY to the first commit that is accepted. */
+const COMMIT_WAIT_MS = 2_000;
 
 export interface AdminFlow {
   readonly vm: string;
@@ -84,6 +86,7 @@ export class DrillTraffic {
     });
     const traffic = new DrillTraffic(tenant, client, servers);
     traffic.#loops.push(traffic.#transfer(), traffic.#echo(lab));
+    for (const loop of traffic.#loops) loop.catch(() => {}); // stop() tells.
     return traffic;
   }
 
@@ -146,6 +149,7 @@ export async function activeTcpFlows(lab: Lab, vm: string): Promise<AdminFlow[]>
 export interface AdminVm {
   readonly vm: string;
   readonly connected: boolean;
+  readonly "driver-connected": boolean;
   readonly "lease-left": number;
 }
 
@@ -153,11 +157,12 @@ export async function listVms(lab: Lab): Promise<AdminVm[]> {
   return JSON.parse(await readAdmin(lab, "/vms")) as AdminVm[];
 }
 
-/** Waits until an appliance's session is open and exactly its held connections are offloaded. */
+/** Waits until an appliance's session and the fast path are there and exactly its held connections are offloaded. */
 export async function untilOffloaded(lab: Lab, vm: string): Promise<number> {
   return await eventually(`${vm} is offloaded`, async () => {
     try {
-      const isConnected = (await listVms(lab)).some((one) => one.vm === vm && one.connected);
+      const one = (await listVms(lab)).find((each) => each.vm === vm);
+      const isConnected = one?.connected === true && one["driver-connected"];
       return isConnected && (await activeTcpFlows(lab, vm)).length === HELD_CONNECTIONS;
     } catch {
       return false; // The controller is not back yet.
@@ -204,6 +209,25 @@ export async function crash(lab: Lab, names: readonly string[]): Promise<number>
     await lab.waitReady(name);
   }
   return performance.now() - startedMs;
+}
+
+/** Commits as an operator would who is told to try again while the data process is being found again. */
+export async function commitSoon(lab: Lab, vm: string, config: string): Promise<string> {
+  let reply = "";
+  await eventually(
+    "a commit is accepted",
+    async () => {
+      try {
+        reply = await commit(lab, vm, config);
+        return true;
+      } catch (error) {
+        if (!String(error).includes("try again later")) throw error;
+        return false;
+      }
+    },
+    COMMIT_WAIT_MS,
+  );
+  return reply;
 }
 
 /** Opens a session of its own, changes the policy, commits, and closes. */

@@ -12,6 +12,7 @@ import { LAB_DIST_DIRECTORY } from "../support/lab-dist.ts";
 import {
   activeTcpFlows,
   commit,
+  commitSoon,
   crash,
   DrillTraffic,
   eventually,
@@ -21,6 +22,7 @@ import {
   listVms,
   readPackets,
   setLease,
+  UDP_PORT,
   untilOffloaded,
   withNetconf,
 } from "./drill-site.ts";
@@ -30,6 +32,8 @@ const HOSTS = ["client1", "www"];
 const SHORT_LEASE_MS = 2_000;
 const LEASE_MS = 30_000;
 const BRIDGE_STOPPED_MS = 3_500;
+/** RFC 4787 allows no less than 120; what is shorter shows the difference at once. */
+const SHORT_UDP_SEC = 130;
 const RED_ALL = ["red-gw/data", "red-gw/manage", "red-gw/helper"];
 
 const cli = new LabCli();
@@ -105,13 +109,15 @@ async function expectRecovered(name: string, sinceMs: number): Promise<void> {
     await trafficOf(vm.slice(0, -3)).moreRounds(2);
     expect((await readPackets(lab, vm)).fast).toBeGreaterThan(before.fast);
   }
-  const reply = await commit(lab, "red-gw", formatAcl(`after-${name}`));
+  const committingMs = performance.now();
+  const reply = await commitSoon(lab, "red-gw", formatAcl(`after-${name}`));
+  const committedMs = performance.now() - committingMs;
   expect(reply).not.toContain("late-revocations");
   await untilOffloaded(lab, "red-gw");
   await expectAgreement();
   const [red, blue] = [trafficOf("red"), trafficOf("blue")];
   figures.push(
-    `${name}: offload of both tenants seen ${backMs.toFixed(0)} ms after the kill; longest round ` +
+    `${name}: offload of both tenants seen ${backMs.toFixed(0)} ms after the kill, commit ${committedMs.toFixed(0)} ms; longest round ` +
       `red ${red.longestRoundMs.toFixed(0)} ms, blue ${blue.longestRoundMs.toFixed(0)} ms; ` +
       `UDP lost red ${red.udpLost} of ${red.udpSent}, blue ${blue.udpLost} of ${blue.udpSent}`,
   );
@@ -186,6 +192,35 @@ test("after all traffic has ended no TCP flow is left, and idle UDP flows are al
     expect((await readPackets(lab, vm)).fast).toBe(before.fast);
   }
   await expectAgreement();
+});
+
+/** Seconds that the appliance's conntrack still gives the idle UDP flows to a port. */
+async function udpSecondsLeft(port: number): Promise<number[]> {
+  const privileges = { uid: 0, gid: 0, capabilities: "all" } as const;
+  const words = ["cat", "/proc/net/nf_conntrack"];
+  const { stdout } = await lab.run("red/gw", words, { privileges });
+  const lines = stdout.split("\n").filter((line) => line.includes(`dport=${port} `));
+  return lines.map((line) => Number(/^\S+ +\d+ udp +17 (\d+) /.exec(line)?.[1]));
+}
+
+test("a commit's shorter timers hold for flows that were offloaded before it", async () => {
+  expect((await listFlows(lab, "red-gw")).length).toBeGreaterThan(0);
+  expect(Math.max(...(await udpSecondsLeft(UDP_PORT)))).toBeGreaterThan(SHORT_UDP_SEC);
+  const timers =
+    `<nat xmlns="urn:ietf:params:xml:ns:yang:ietf-nat"><instances><instance><id>1</id><policy>` +
+    `<id>1</id><timers><udp-timeout>${SHORT_UDP_SEC}</udp-timeout></timers></policy></instance>` +
+    `</instances></nat>`;
+  await commit(lab, "red-gw", timers);
+  // Another commit takes all flows back, and each gets what is left of its time.
+  const policy = (enabled: boolean): string =>
+    `<offload-policy xmlns="urn:flowlift:zones"><enabled>${enabled}</enabled></offload-policy>`;
+  await commit(lab, "red-gw", policy(false));
+  expect(await listFlows(lab, "red-gw")).toEqual([]);
+  await eventually("the conntrack entries have the new timeout", async () => {
+    const left = await udpSecondsLeft(UDP_PORT);
+    return left.length > 0 && left.every((seconds) => seconds <= SHORT_UDP_SEC);
+  });
+  await commit(lab, "red-gw", policy(true));
 });
 
 const SETTING = (hostName: string): string =>
