@@ -2,11 +2,13 @@
  * Every process is killed in turn under traffic of two tenants: no connection is lost, offload comes back,
  * the other tenant notices nothing, nothing leaks, and the next commit works.
  */
+import { randomInt } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Lab } from "../../src/lab/lab.ts";
 import { defaultLabFile, readLabFile } from "../../src/lab/lab-file.ts";
 import { startLab } from "../../src/lab/start-lab.ts";
 import { createLog } from "../../src/lib/base/log.ts";
+import { campaignOptions, campaignSize } from "../support/campaign.ts";
 import { LabCli } from "../support/lab-cli.ts";
 import { LAB_DIST_DIRECTORY } from "../support/lab-dist.ts";
 import {
@@ -34,6 +36,8 @@ const LEASE_MS = 30_000;
 const BRIDGE_STOPPED_MS = 3_500;
 /** RFC 4787 allows no less than 120; what is shorter shows the difference at once. */
 const SHORT_UDP_SEC = 130;
+const STORM_KILLS = campaignSize(6, 200);
+const STORM_PAUSE_MS_MAX = 400;
 const RED_ALL = ["red-gw/data", "red-gw/manage", "red-gw/helper"];
 
 const cli = new LabCli();
@@ -64,6 +68,17 @@ afterAll(async () => {
   await lab.stop();
   cli.dispose();
 });
+
+/** Numbers from 0 to 1 that a seed brings again (mulberry32). */
+function randomSource(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
 
 function trafficOf(tenant: string): DrillTraffic {
   const found = traffic.get(tenant);
@@ -147,6 +162,26 @@ test.each(["bridge", "controller", "agent", "bridge controller"])(
     const sinceMs = performance.now();
     await crash(lab, killed);
     await expectRecovered(killed.join("+"), sinceMs);
+  },
+);
+
+test(
+  `${STORM_KILLS} kills at random, also of what is just coming back: afterwards all is as before`,
+  campaignOptions(),
+  async () => {
+    const seed = randomInt(2 ** 32);
+    figures.push(`storm: seed ${seed}`);
+    const pick = randomSource(seed);
+    const names = lab.listProcesses().map(({ name }) => name);
+    for (let kill = 0; kill < STORM_KILLS; kill++) {
+      const name = names[Math.floor(pick() * names.length)] ?? "";
+      lab.signalProcess(name, "SIGKILL");
+      await new Promise((resolve) => setTimeout(resolve, pick() * STORM_PAUSE_MS_MAX));
+    }
+    const sinceMs = performance.now();
+    await new Promise((resolve) => setTimeout(resolve, STORM_PAUSE_MS_MAX)); // The last end is noticed.
+    for (const name of names) await lab.waitReady(name);
+    await expectRecovered(`storm-of-${STORM_KILLS}`, sinceMs);
   },
 );
 
