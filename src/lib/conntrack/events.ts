@@ -39,7 +39,12 @@ export function listenConntrack(options: ConntrackEventsOptions): Promise<EventS
   const receiveBytes = options.receiveBytes ?? EVENT_BUFFER_BYTES_DEFAULT;
   const { ownPort } = options;
   return startEventStream(
-    { protocol: NETLINK_NETFILTER, groups, receiveBytes },
+    {
+      protocol: NETLINK_NETFILTER,
+      groups,
+      receiveBytes,
+      ...(ownPort === undefined ? {} : { ignoredPort: ownPort }),
+    },
     {
       onBatch: (bytes, overrun) => options.onEvents(decodeEvents(bytes, overrun, ownPort)),
       onFailed: options.onFailed,

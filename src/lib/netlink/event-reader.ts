@@ -13,6 +13,8 @@ export interface EventSource {
   readonly protocol: number;
   readonly groups: readonly number[];
   readonly receiveBytes: number;
+  /** What this port's requests caused is not wanted. */
+  readonly ignoredPort?: number;
 }
 
 export interface EventReader {
@@ -28,6 +30,7 @@ export function readEvents(
   const socket = new NetlinkSocket(source.protocol, {
     groups: source.groups,
     receiveBytes: source.receiveBytes,
+    ...(source.ignoredPort === undefined ? {} : { ignoredPort: source.ignoredPort }),
   });
   let closed = false;
   socket.onReadable(() => {

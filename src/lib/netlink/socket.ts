@@ -14,6 +14,7 @@ import { endianness } from "node:os";
 import koffi from "koffi";
 import { assert } from "../base/assert.ts";
 import { FlowliftError } from "../base/errors.ts";
+import { makePortFilter, PORT_FILTER_COUNT } from "./port-filter.ts";
 
 export const NETLINK_ROUTE = 0;
 export const NETLINK_NETFILTER = 12;
@@ -37,6 +38,7 @@ const SOCK_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
 const SO_SNDBUF = 7;
 const SO_RCVBUF = 8;
+const SO_ATTACH_FILTER = 26;
 const SO_SNDBUFFORCE = 32;
 const SO_RCVBUFFORCE = 33;
 const SOL_NETLINK = 270;
@@ -90,6 +92,8 @@ export interface NetlinkSocketOptions {
   /** Receive buffer; set with SO_RCVBUFFORCE, or as far as SO_RCVBUF allows without CAP_NET_ADMIN. */
   readonly receiveBytes?: number;
   readonly sendBytes?: number;
+  /** What this port's requests caused is dropped by the kernel. */
+  readonly ignoredPort?: number;
 }
 
 export interface EventBatch {
@@ -128,6 +132,7 @@ export class NetlinkSocket {
       check(sysBind(this.#fd, makeAddress(), SOCKADDR_BYTES), "bind a netlink socket");
       this.#setOption(SOL_NETLINK, NETLINK_CAP_ACK, 1);
       this.#setOption(SOL_NETLINK, NETLINK_EXT_ACK, 1);
+      if (options.ignoredPort !== undefined) this.#ignore(options.ignoredPort);
       for (const group of options.groups ?? []) {
         check(
           this.#setOption(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group),
@@ -200,6 +205,20 @@ export class NetlinkSocket {
     const bytes = new Uint8Array(4);
     new DataView(bytes.buffer).setInt32(0, value, true);
     return sysSetsockopt(this.#fd, level, name, bytes, bytes.length) as number;
+  }
+
+  /** The kernel copies the program. */
+  #ignore(port: number): void {
+    const filter = makePortFilter(port);
+    const memory = koffi.alloc("uint8_t", filter.length) as unknown;
+    new Uint8Array(koffi.view(memory, filter.length)).set(filter);
+    const program = new Uint8Array(16);
+    const view = new DataView(program.buffer);
+    view.setUint16(0, PORT_FILTER_COUNT, true);
+    view.setBigUint64(8, koffi.address(memory), true);
+    const result = sysSetsockopt(this.#fd, SOL_SOCKET, SO_ATTACH_FILTER, program, program.length);
+    koffi.free(memory);
+    check(result, "filter a netlink socket");
   }
 
   #setBuffer(forced: number, plain: number, bytes: number): void {
