@@ -23,7 +23,8 @@ const COLON = 58;
 
 /** Reads start tags, texts and end tags of one document, in order. */
 export class XmlReader {
-  readonly #text: string;
+  /** The whole document. */
+  readonly text: string;
   readonly #module: string;
   #at = 0;
   #depth = 0;
@@ -40,7 +41,7 @@ export class XmlReader {
 
   /** `module` names the YANG module in the paths of failures. */
   constructor(text: string, module: string) {
-    this.#text = text;
+    this.text = text;
     this.#module = module;
   }
 
@@ -67,21 +68,16 @@ export class XmlReader {
     if (this.#selfClosed) return this.#leave();
     for (;;) {
       this.#skipSpace();
-      if (this.#at >= this.#text.length) return this.#atEnd();
-      if (this.#text.charCodeAt(this.#at) !== LT) {
+      if (this.#at >= this.text.length) return this.#atEnd();
+      if (this.text.charCodeAt(this.#at) !== LT) {
         this.#failText();
         return undefined;
       }
-      const next = this.#text.charCodeAt(this.#at + 1);
+      const next = this.text.charCodeAt(this.#at + 1);
       if (next === SLASH) return this.#closeTag();
       if (next !== BANG && next !== QUESTION) return this.#openTag();
       if (!this.#skipMarkup()) return undefined;
     }
-  }
-
-  /** The whole document. */
-  get text(): string {
-    return this.#text;
   }
 
   /** Where the open element's content goes on, if names without prefix mean `namespace` there. */
@@ -102,9 +98,9 @@ export class XmlReader {
       this.#leave();
       return "";
     }
-    const end = this.#text.indexOf("<", this.#at);
-    if (end >= 0 && this.#text.charCodeAt(end + 1) === SLASH) {
-      const raw = this.#text.slice(this.#at, end);
+    const end = this.text.indexOf("<", this.#at);
+    if (end >= 0 && this.text.charCodeAt(end + 1) === SLASH) {
+      const raw = this.text.slice(this.#at, end);
       this.#at = end;
       const text = this.#unescape(raw);
       this.#closeTag();
@@ -117,14 +113,14 @@ export class XmlReader {
   #mixedText(): string {
     let text = "";
     for (;;) {
-      const end = this.#text.indexOf("<", this.#at);
+      const end = this.text.indexOf("<", this.#at);
       if (end < 0) {
         this.malformed("it ends inside an element");
         return "";
       }
-      text += this.#unescape(this.#text.slice(this.#at, end));
+      text += this.#unescape(this.text.slice(this.#at, end));
       this.#at = end;
-      const next = this.#text.charCodeAt(end + 1);
+      const next = this.text.charCodeAt(end + 1);
       if (next === SLASH) {
         this.#closeTag();
         return this.#failure === undefined ? text : "";
@@ -135,10 +131,10 @@ export class XmlReader {
         );
         return "";
       }
-      if (this.#text.startsWith(CDATA, end)) {
-        const close = this.#text.indexOf("]]>", end);
+      if (this.text.startsWith(CDATA, end)) {
+        const close = this.text.indexOf("]]>", end);
         if (close < 0) this.malformed("a CDATA section does not end");
-        text += this.#text.slice(end + CDATA.length, close);
+        text += this.text.slice(end + CDATA.length, close);
         this.#at = close + 3;
       } else this.#skipMarkup();
       if (this.#failure !== undefined) return "";
@@ -205,12 +201,12 @@ export class XmlReader {
   }
 
   #skipSpace(): void {
-    while (isXmlSpace(this.#text.charCodeAt(this.#at))) this.#at++;
+    while (isXmlSpace(this.text.charCodeAt(this.#at))) this.#at++;
   }
 
   /** Passes over a comment, an instruction, the XML declaration, or a CDATA section of spaces. */
   #skipMarkup(): boolean {
-    const markup = readMarkup(this.#text, this.#at);
+    const markup = readMarkup(this.text, this.#at);
     if (markup === undefined || (markup.isCdata && this.#depth === 0)) {
       this.malformed("a document type, or a comment that does not end");
       return false;
@@ -222,13 +218,13 @@ export class XmlReader {
 
   #closeTag(): undefined {
     const name = this.#names[this.#depth] ?? "";
-    if (this.#depth === 0 || !this.#text.startsWith(name, this.#at + 2)) {
+    if (this.#depth === 0 || !this.text.startsWith(name, this.#at + 2)) {
       this.malformed("an end tag does not match");
       return undefined;
     }
     this.#at += 2 + name.length;
     this.#skipSpace();
-    if (this.#text.charCodeAt(this.#at) !== GT) this.malformed("an end tag does not match");
+    if (this.text.charCodeAt(this.#at) !== GT) this.malformed("an end tag does not match");
     this.#at++;
     return this.#leave();
   }
@@ -237,26 +233,26 @@ export class XmlReader {
     const start = this.#at + 1;
     let at = start;
     let colon = -1;
-    for (; at < this.#text.length; at++) {
-      const code = this.#text.charCodeAt(at);
+    for (; at < this.text.length; at++) {
+      const code = this.text.charCodeAt(at);
       if (code === GT || code === SLASH || isXmlSpace(code)) break;
       if (code === COLON) colon = at;
     }
-    if (at === start || at >= this.#text.length) {
+    if (at === start || at >= this.text.length) {
       this.malformed("a start tag is cut off");
       return undefined;
     }
-    const local = this.#text.slice(colon < 0 ? start : colon + 1, at);
+    const local = this.text.slice(colon < 0 ? start : colon + 1, at);
     this.#depth++;
-    this.#names[this.#depth] = this.#text.slice(start, at);
+    this.#names[this.#depth] = this.text.slice(start, at);
     this.#locals[this.#depth] = local;
     this.#keys[this.#depth] = "";
     this.#scope.enter(this.#depth);
     this.#at = at;
     if (this.#attributes.length > 0) this.#attributes = [];
-    if (this.#text.charCodeAt(at) === GT) this.#at++;
+    if (this.text.charCodeAt(at) === GT) this.#at++;
     else if (!this.#readAttributes()) return undefined;
-    const prefix = colon < 0 ? undefined : this.#text.slice(start, colon);
+    const prefix = colon < 0 ? undefined : this.text.slice(start, colon);
     const namespace =
       prefix === undefined ? this.#scope.defaultAt(this.#depth) : this.#scope.lookUp(prefix);
     if (namespace === undefined) this.malformed("a prefix is not declared");
@@ -267,13 +263,13 @@ export class XmlReader {
   #readAttributes(): boolean {
     for (let count = 0; count <= ATTRIBUTES_MAX; count++) {
       this.#skipSpace();
-      const code = this.#text.charCodeAt(this.#at);
+      const code = this.text.charCodeAt(this.#at);
       if (code === GT) {
         this.#at++;
         return true;
       }
       if (code === SLASH) {
-        if (this.#text.charCodeAt(this.#at + 1) !== GT) break;
+        if (this.text.charCodeAt(this.#at + 1) !== GT) break;
         this.#at += 2;
         this.#selfClosed = true;
         return true;
@@ -285,17 +281,17 @@ export class XmlReader {
   }
 
   #readAttribute(): boolean {
-    const equals = this.#text.indexOf("=", this.#at);
-    const name = equals < 0 ? "" : this.#text.slice(this.#at, equals).trimEnd();
+    const equals = this.text.indexOf("=", this.#at);
+    const name = equals < 0 ? "" : this.text.slice(this.#at, equals).trimEnd();
     this.#at = equals + 1;
     this.#skipSpace();
-    const quote = this.#text[this.#at] ?? "";
-    const end = quote === '"' || quote === "'" ? this.#text.indexOf(quote, this.#at + 1) : -1;
+    const quote = this.text[this.#at] ?? "";
+    const end = quote === '"' || quote === "'" ? this.text.indexOf(quote, this.#at + 1) : -1;
     if (!/^[A-Za-z_][\w.:-]*$/.test(name) || end < 0) {
       this.malformed("an attribute cannot be read");
       return false;
     }
-    const value = this.#unescape(this.#text.slice(this.#at + 1, end));
+    const value = this.#unescape(this.text.slice(this.#at + 1, end));
     this.#at = end + 1;
     if (!this.#scope.declare(this.#depth, name, value)) this.#attributes.push([name, value]);
     return this.#failure === undefined;

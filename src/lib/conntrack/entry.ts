@@ -65,11 +65,21 @@ export const IPS_ASSURED: number = 1 << 2;
 export const IPS_CONFIRMED: number = 1 << 3;
 export const IPS_DYING: number = 1 << 9;
 
-/** Stands in an entry that is not complete yet. */
-export const NO_TUPLE: ConntrackTuple = {
+const NO_TUPLE: ConntrackTuple = {
   sourceAddress: "0.0.0.0" as IpAddress,
   destinationAddress: "0.0.0.0" as IpAddress,
   protocol: 0,
   sourcePort: 0,
   destinationPort: 0,
+};
+
+/** What a decoder begins with, so that all entries have one shape. */
+export const NO_ENTRY: ConntrackEntry = {
+  id: 0,
+  zone: 0,
+  original: NO_TUPLE,
+  reply: NO_TUPLE,
+  status: 0,
+  mark: 0,
+  hasSequenceAdjustment: false,
 };

@@ -15,7 +15,7 @@ import {
   IPS_ASSURED,
   IPS_CONFIRMED,
   IPS_SEEN_REPLY,
-  NO_TUPLE,
+  NO_ENTRY,
 } from "./entry.ts";
 
 const NFNL_SUBSYS_CTNETLINK = 1;
@@ -86,15 +86,7 @@ export function decodeEntry(
   const cursor = new AttributeCursor(view, message.start + NFGENMSG_BYTES, message.end);
   let original: DecodedTuple | undefined;
   let reply: DecodedTuple | undefined;
-  const rest: Writable<ConntrackEntry> = {
-    id: 0,
-    zone: 0,
-    original: NO_TUPLE,
-    reply: NO_TUPLE,
-    status: 0,
-    mark: 0,
-    hasSequenceAdjustment: false,
-  };
+  const rest: Writable<ConntrackEntry> = { ...NO_ENTRY };
   while (cursor.next()) {
     if (cursor.type === CTA_TUPLE_ORIG) original = decodeTuple(cursor.nested());
     else if (cursor.type === CTA_TUPLE_REPLY) reply = decodeTuple(cursor.nested());
