@@ -17,20 +17,34 @@ async function measureConnects(rig: BenchRig): Promise<number> {
   return results.reduce((sum, { connected = 0, seconds = 1 }) => sum + connected / seconds, 0);
 }
 
-/** The rules stay in the kernel while the data process is down; manage gives it the configuration again. */
+/** A process that was just started, or flows that just ended, are not what the next run is about. */
+const SETTLE_MS = 1500;
+
+/**
+ * The rules stay in the kernel while the data process is down; manage gives it the configuration again.
+ *
+ * What requests every connection comes after all pairs: its flows' ends would burden the next run.
+ */
 export async function measureConnections(rig: BenchRig, rounds: number): Promise<Figure[]> {
   const tracked: number[] = [];
   const requested: number[] = [];
   const rulesOnly: number[] = [];
+  const settle = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
   for (let round = 0; round < rounds; round++) {
     await rig.setOffloadPolicy(true, 16);
+    await settle();
     tracked.push(await measureConnects(rig));
     await rig.lab.stopProcess("red-gw/data");
+    await settle();
     rulesOnly.push(await measureConnects(rig));
     await rig.lab.startProcess("red-gw/data");
-    await rig.setOffloadPolicy(true, 0);
-    requested.push(await measureConnects(rig));
   }
+  await rig.setOffloadPolicy(true, 0);
+  for (let round = 0; round < rounds; round++) {
+    requested.push(await measureConnects(rig));
+    await settle();
+  }
+  await rig.setOffloadPolicy(true, 16);
   const target = { of: "ratio", bound: "min", at: 0.85 } as const;
   return [
     makeFigure({ id: "new-connections", unit: "1/s", target }, tracked, rulesOnly),
