@@ -22,6 +22,7 @@ afterAll(() => {
 /** Mounts live in the child's own mount namespace and go with it. */
 const ENTER = `
 set -e
+mount --bind "$1" "$1" # A namespace's own /sys needs a root that is a mount.
 mount -t proc proc "$1/proc"; mount --rbind /sys "$1/sys"; mount --rbind /dev "$1/dev"; mount -t tmpfs tmpfs "$1/run"
 root=$1; shift
 exec chroot "$root" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin NODE_EXTRA_CA_CERTS=/etc/host-ca.crt NPM_CONFIG_CAFILE=/etc/host-ca.crt "$@"
