@@ -19,13 +19,20 @@ afterAll(() => {
   if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
 });
 
-/** Mounts live in the child's own mount namespace and go with it. */
+/**
+ * Mounts live in the child's own mount namespace and go with it. The root is changed by pivot_root: entering
+ * a mount namespace, as labs do, would lead out of a chroot.
+ */
 const ENTER = `
 set -e
-mount --bind "$1" "$1" # A namespace's own /sys needs a root that is a mount.
-mount -t proc proc "$1/proc"; mount --rbind /sys "$1/sys"; mount --rbind /dev "$1/dev"; mount -t tmpfs tmpfs "$1/run"
 root=$1; shift
-exec chroot "$root" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin NODE_EXTRA_CA_CERTS=/etc/host-ca.crt NPM_CONFIG_CAFILE=/etc/host-ca.crt "$@"
+mount --bind "$root" "$root"
+cd "$root"
+mount -t proc proc proc; mount --rbind /sys sys; mount --rbind /dev dev; mount -t tmpfs tmpfs run
+mkdir -p run/old
+pivot_root . run/old
+umount -l /run/old
+exec env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin NODE_EXTRA_CA_CERTS=/etc/host-ca.crt NPM_CONFIG_CAFILE=/etc/host-ca.crt "$@"
 `;
 
 function runInside(root: string, script: string, timeout: number) {
