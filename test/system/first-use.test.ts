@@ -3,7 +3,7 @@
  * it installs several hundred megabytes.
  */
 import { spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { afterAll, expect, test } from "vitest";
@@ -51,6 +51,7 @@ function runInside(root: string, script: string, timeout: number) {
 function makeMinimalDebian(): string {
   const root = mkdtempSync(join(tmpdir(), "flowlift-minimal-"));
   folder = root;
+  chmodSync(root, 0o755); // As every machine's root folder: users without privileges pass through it.
   const made = spawnSync("debootstrap", ["--variant=minbase", "bookworm", root], {
     encoding: "utf8",
   });
