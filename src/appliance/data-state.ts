@@ -46,6 +46,10 @@ function formatOffload(state: OffloadState | undefined): ConfigData {
         count: `${state.timeToActive.count}`,
         ...formatMs("p50", state.timeToActive.p50Ms),
         ...formatMs("p99", state.timeToActive.p99Ms),
+        bucket: state.timeToActive.buckets.map(({ upToMs, count }) => ({
+          "up-to": Math.round(1000 * upToMs),
+          count: `${count}`,
+        })),
       },
       flows: Object.entries(state.flowsByState).map(([name, count]) => ({ state: name, count })),
       refusal: Object.entries(state.refusalsByReason).map(([reason, count]) => ({

@@ -84,6 +84,8 @@ export interface OffloadState {
     /** Undefined before the first activation; upper bounds of histogram buckets. */
     readonly p50Ms: number | undefined;
     readonly p99Ms: number | undefined;
+    /** How many took at most so long; what took longer than the last bound is in none. */
+    readonly buckets: readonly { readonly upToMs: number; readonly count: number }[];
   };
   readonly activatedTotal: number;
   /** Everything else that is counted, by name. */

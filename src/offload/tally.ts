@@ -54,11 +54,18 @@ export class Tally {
   }
 
   timeToActive(): OffloadState["timeToActive"] {
+    const cumulated = this.#timeToActive.cumulated();
+    const lastBoundSec = cumulated.at(-1)?.bound ?? 0;
     const ms = (q: number): number | undefined => {
       const seconds = this.#timeToActive.quantile(q);
-      return seconds === undefined ? undefined : seconds * 1000;
+      return seconds === undefined ? undefined : Math.min(seconds, lastBoundSec) * 1000;
     };
-    return { count: this.#timeToActive.count, p50Ms: ms(0.5), p99Ms: ms(0.99) };
+    return {
+      count: this.#timeToActive.count,
+      p50Ms: ms(0.5),
+      p99Ms: ms(0.99),
+      buckets: cumulated.map(({ bound, count }) => ({ upToMs: bound * 1000, count })),
+    };
   }
 
   addTraffic(rules: readonly FlowRule[], counters: FlowCounters): void {

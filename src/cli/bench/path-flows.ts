@@ -26,7 +26,7 @@ const PACED_FLOWS = 2500;
 /** More would leave no room in the table for the storms. */
 const PACED_ROUNDS_MAX = 3;
 const ACTIVE_COUNT = "flowlift_time_to_active_seconds_count";
-const ACTIVE_BUCKET = "flowlift_time_to_active_seconds_bucket";
+const NS_STATE = "urn:flowlift:offload-state";
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -84,13 +84,15 @@ async function measurePaced(rig: BenchRig, round: number): Promise<number | unde
 
 type Buckets = readonly (readonly [boundMs: number, cumulated: number])[];
 
+/** As the appliance saw it: from conntrack event to the controller's word. */
 async function readBuckets(rig: BenchRig): Promise<Buckets> {
-  const buckets: [number, number][] = [];
-  for (const [name, value] of await rig.readMetrics()) {
-    const bound = name.startsWith(ACTIVE_BUCKET) ? /le="([^"]+)"/.exec(name)?.[1] : undefined;
-    if (bound !== undefined && bound !== "+Inf") buckets.push([Number(bound) * 1000, value]);
-  }
-  return buckets;
+  const filter = `<offload-state xmlns="${NS_STATE}"><time-to-active/></offload-state>`;
+  const reply = await rig.netconf.mustCall(`<get><filter>${filter}</filter></get>`);
+  const pattern = /<bucket><up-to>(\d+)<\/up-to><count>(\d+)<\/count><\/bucket>/g;
+  return [...reply.matchAll(pattern)].map(([, upToUs, count]) => [
+    Number(upToUs) / 1000,
+    Number(count),
+  ]);
 }
 
 /** Returns the upper bound of the bucket that holds the median of what came in between. */

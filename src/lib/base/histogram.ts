@@ -45,12 +45,19 @@ export class Histogram {
     return Number.POSITIVE_INFINITY;
   }
 
-  format(name: string): string[] {
+  /** Returns how many observations were at most each bound; what lies above the last one is in none. */
+  cumulated(): { readonly bound: number; readonly count: number }[] {
     let seen = 0;
-    const lines = this.#bounds.map((bound, index) => {
+    return this.#bounds.map((bound, index) => {
       seen += this.#counts[index] ?? 0;
-      return `${name}_bucket{le="${bound}"} ${seen}`;
+      return { bound, count: seen };
     });
+  }
+
+  format(name: string): string[] {
+    const lines = this.cumulated().map(
+      ({ bound, count }) => `${name}_bucket{le="${bound}"} ${count}`,
+    );
     const total = this.count;
     return [
       ...lines,
