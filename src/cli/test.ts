@@ -4,8 +4,16 @@
  * Effect: runs each step as a child process and prints what it printed.
  */
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
 import { EXIT_CLAIM_FAILED, EXIT_HELD, EXIT_USAGE } from "../lib/base/exit-code.ts";
 import { findProjectRoot } from "../lib/base/project-root.ts";
 import { readEnvironment, readSetting } from "../lib/base/settings.ts";
@@ -40,6 +48,38 @@ function listSteps(root: string, unitOnly: boolean): Step[] {
     vitest("unit"),
   ];
   return unitOnly ? steps : [...steps, vitest("system")];
+}
+
+/** Where a project that only root can reach (a clone below /root) is mounted for the tests. */
+const PLACE_PREFIX = "/run/flowlift-test-";
+const ENTER_PLACE = 'mount --bind "$1" "$2"; cd "$2"; shift 2; exec "$@"';
+
+/** Returns whether every user may pass through the folder and all above it. */
+function isTraversable(folder: string): boolean {
+  const parent = dirname(folder);
+  return (statSync(folder).mode & 0o001) !== 0 && (parent === folder || isTraversable(parent));
+}
+
+/**
+ * System tests start processes that are not root. Where those could not reach the project, the step runs in a
+ * mount namespace of its own, in which the project has a second place that everybody can reach.
+ */
+function placeStep(root: string, place: string, step: Step): Step {
+  const moved = (text: string): string =>
+    text.startsWith(root) ? place + text.slice(root.length) : text;
+  const vitest = join(place, "node_modules", "vitest", "vitest.mjs");
+  const words = [moved(process.execPath), vitest, ...step.args];
+  return {
+    ...step,
+    command: "unshare",
+    args: ["--mount", "sh", "-ec", ENTER_PLACE, "sh", root, place, ...words],
+  };
+}
+
+function makePlace(): string {
+  const place = mkdtempSync(PLACE_PREFIX);
+  chmodSync(place, 0o755);
+  return place;
 }
 
 interface Counts {
@@ -88,12 +128,17 @@ export async function run(args: readonly string[]): Promise<number> {
   }
   const root = findProjectRoot();
   mkdirSync(join(root, ".flowlift"), { recursive: true });
+  const needsPlace = process.getuid?.() === 0 && !isTraversable(root);
+  const place = needsPlace ? makePlace() : undefined;
   const counts: Counts = { passed: 0, failed: 0 };
   const failures: string[] = [];
   const full = flags.switches.has("full");
   for (const step of listSteps(root, flags.switches.has("unit"))) {
-    if (!runStep(root, step, counts, full)) failures.push(step.name);
+    const isPlaced = place !== undefined && step.resultFile !== undefined;
+    const placed = isPlaced ? placeStep(root, place, step) : step;
+    if (!runStep(root, placed, counts, full)) failures.push(step.name);
   }
+  if (place !== undefined) rmdirSync(place);
   if (failures.length > 0) process.stdout.write(`\nfailed: ${failures.join(", ")}\n`);
   process.stdout.write(`\ntests: ${counts.passed} passed, ${counts.failed} failed\n`);
   return failures.length === 0 && counts.failed === 0 ? EXIT_HELD : EXIT_CLAIM_FAILED;
