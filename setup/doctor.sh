@@ -70,6 +70,7 @@ check_packages() {
     case "$name" in '#'*|'') continue ;; esac
     case "$stage" in
       demo) commands='demo test lab bench' ;;
+      vm) commands='image demo --vm lab --vm bench test' ;;
       test) commands='test' ;;
       *) commands='test --full' ;;
     esac

@@ -1,6 +1,6 @@
 # Brings what a command needs, idempotently, and says what before it does. Sourced by the launcher.
 
-# $1: demo, test or full
+# $1: demo, vm, test or full
 install_packages() {
   missing=''
   for name in $(packages_for "$1"); do
@@ -76,7 +76,7 @@ build_program() {
   touch "$stamp"
 }
 
-# $1: demo, test or full
+# $1: demo, vm, test or full
 set_up() {
   mkdir -p "$ROOT/.flowlift"
   install_packages "$1"
@@ -84,6 +84,6 @@ set_up() {
   NODE=$(find_node)
   PATH="$(dirname "$NODE"):$PATH"
   export PATH
-  if [ "$1" = demo ]; then install_npm_packages demo; else install_npm_packages test; fi
+  case "$1" in demo|vm) install_npm_packages demo ;; *) install_npm_packages test ;; esac
   build_program
 }

@@ -10,12 +10,13 @@ EXIT_ENVIRONMENT=3
 
 say() { printf 'flowlift: %s\n' "$*" >&2; }
 
-# Prints the packages that COMMAND ($1: demo, test or full) needs, one a line.
+# Prints the packages that a stage ($1: demo, vm, test or full) needs, one a line.
 packages_for() {
   case "$1" in
     demo) wanted='demo' ;;
-    test) wanted='demo test' ;;
-    full) wanted='demo test full' ;;
+    vm) wanted='demo vm' ;;
+    test) wanted='demo vm test' ;;
+    full) wanted='demo vm test full' ;;
     *) wanted='' ;;
   esac
   while IFS='	' read -r name stage _; do
