@@ -32,7 +32,10 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   management: ["lib"],
   telemetry: ["lib"],
   image: ["lib"],
-  lab: ["lib"],
+  connect: ["lib"],
+  deploy: ["lib"],
+  // A lab with VMs boots the image and reaches its manage port.
+  lab: ["image", "connect", "lib"],
   lib: [],
 };
 
