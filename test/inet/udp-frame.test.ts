@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { IpAddress, MacAddress } from "../../src/lib/inet/address.ts";
-import { encodeUdpFrame } from "../../src/lib/inet/udp-frame.ts";
+import { encodeUdpFrame, setSourcePort } from "../../src/lib/inet/udp-frame.ts";
 
 const FRAME = {
   sourceMac: "02:00:00:00:00:01" as MacAddress,
@@ -56,4 +56,21 @@ test("encodeUdpFrame() puts every field where RFC 791 and RFC 768 say", () => {
   expect([frame.readUInt16BE(34), frame.readUInt16BE(36), frame.readUInt16BE(38)]).toEqual([
     20_000, 9001, 26,
   ]);
+});
+
+test("a frame with another source port is the frame that would have been made with it", () => {
+  const of = (sourcePort: number): Buffer =>
+    encodeUdpFrame({
+      sourceMac: "02:00:00:00:00:01" as MacAddress,
+      destinationMac: "02:00:00:00:00:02" as MacAddress,
+      source: "10.0.0.10" as IpAddress,
+      destination: "192.0.2.100" as IpAddress,
+      ...{ sourcePort, destinationPort: 9300 },
+      payload: Buffer.alloc(18),
+    });
+  for (let port = 0; port <= 65_535; port += 257) {
+    const frame = of(1024);
+    setSourcePort(frame, port);
+    expect(frame).toEqual(of(port));
+  }
 });

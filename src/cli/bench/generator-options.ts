@@ -14,8 +14,10 @@ export interface GeneratorOptions {
   readonly sourceAddress?: string;
   /** New flows a second; absent: as fast as it goes. */
   readonly ratePerSec?: number;
-  /** First local port of udp-exchange. */
+  /** First local port of udp-exchange and udp-storm. */
   readonly sourcePort?: number;
+  /** How many source ports udp-storm uses before it goes on to the next destination port. */
+  readonly sourcePorts?: number;
   /** udp-blast writes whole frames to this neighbour: the sender then costs little. Needs CAP_NET_RAW. */
   readonly nextHopMac?: string;
   readonly sourceMac?: string;

@@ -1,11 +1,12 @@
 /** UDP traffic programs. Effect: blocking sockets. */
 import { FlowliftError } from "../../lib/base/errors.ts";
 import { type MacAddress, parseMacAddress } from "../../lib/inet/address.ts";
-import { encodeUdpFrame } from "../../lib/inet/udp-frame.ts";
+import { encodeUdpFrame, setSourcePort } from "../../lib/inet/udp-frame.ts";
 import {
   closeSocket,
   connectSocket,
   DatagramBatch,
+  echoDatagrams,
   encodeSocketAddress,
   MSG_DONTWAIT,
   openPacketSocket,
@@ -19,6 +20,10 @@ import { addressOf, type GeneratorOptions, POLL_MS, untilOf } from "./generator-
 
 const BATCH_COUNT = 64;
 const BUFFER_BYTES = 8 * 1024 * 1024;
+
+/** Little, so that datagrams die here and not elsewhere. */
+const HOLD_BUFFER_BYTES = 65_536;
+const STORM_FIRST_PORT = 1024;
 
 const BLAST_FLOWS = 16;
 const BLAST_FIRST_PORT = 20_000;
@@ -92,23 +97,17 @@ function warmUp(sockets: readonly number[], seconds: number): void {
 
 /** Sends every datagram back to its sender. */
 export function udpEcho(options: GeneratorOptions): object {
-  const address = addressOf(options.address);
+  const fd = openServer(options, BUFFER_BYTES);
   const batch = new DatagramBatch(BATCH_COUNT, 2048);
-  const fd = openSocket(SOCK_DGRAM, socketFamily(address), {
-    address,
-    port: options.port,
-    bufferBytes: BUFFER_BYTES,
-    timeoutMs: POLL_MS,
-  });
   process.stdout.write("READY\n");
-  const until = untilOf(options);
-  let echoed = 0;
-  while (performance.now() < until) {
-    // MSG_WAITFORONE: block for the first, take the rest if they are there.
-    const count = batch.receive(fd, 0x10000);
-    if (count > 0) echoed += batch.echo(fd, count);
-  }
-  return { echoed };
+  return { echoed: echoDatagrams(fd, batch, untilOf(options)) };
+}
+
+function openServer(options: GeneratorOptions, bufferBytes: number): number {
+  const address = addressOf(options.address);
+  return openSocket(SOCK_DGRAM, socketFamily(address), {
+    ...{ address, port: options.port, bufferBytes, timeoutMs: POLL_MS },
+  });
 }
 
 /** Opens new UDP flows: one datagram each way, from a fresh port every time, at a rate. */
@@ -158,21 +157,64 @@ export function udpExchange(options: GeneratorOptions): object {
 
 /** Answers for a while, then holds the port without reading: datagrams die at the full buffer. */
 export function udpHold(options: GeneratorOptions): object {
-  const address = addressOf(options.address);
-  const fd = openSocket(SOCK_DGRAM, socketFamily(address), {
-    address,
-    port: options.port,
-    bufferBytes: 65_536,
-    timeoutMs: POLL_MS,
-  });
-  process.stdout.write("READY\n");
+  const fd = openServer(options, HOLD_BUFFER_BYTES);
   const batch = new DatagramBatch(BATCH_COUNT, 64);
-  const until = performance.now() + (options.warmUpSeconds ?? 0) * 1000;
-  while (performance.now() < until) {
-    const count = batch.receive(fd, 0x10000);
-    if (count > 0) batch.echo(fd, count);
-  }
+  process.stdout.write("READY\n");
+  echoDatagrams(fd, batch, performance.now() + (options.warmUpSeconds ?? 0) * 1000);
   pause(options.seconds * 1000);
   closeSocket(fd);
   return {};
+}
+
+/**
+ * Opens new UDP flows by frames: one datagram for each source port from `sourcePort` and each destination port
+ * from `port`, `flows` in all, at a rate. Who answers and who takes the answers is somebody else.
+ */
+export function udpStorm(options: GeneratorOptions): object {
+  const {
+    flows = 1,
+    ratePerSec = Number.POSITIVE_INFINITY,
+    sourcePort = STORM_FIRST_PORT,
+  } = options;
+  const sourcePorts = options.sourcePorts ?? flows;
+  const packetSocket = openPacketSocket(BLAST_INTERFACE);
+  const usedBefore = process.cpuUsage();
+  const batch = new DatagramBatch(BATCH_COUNT, encodeStormFrame(options, options.port).length);
+  const started = performance.now();
+  const until = untilOf(options);
+  let sent = 0;
+  let template = encodeStormFrame(options, options.port);
+  while (sent < flows && performance.now() < until) {
+    const due = Math.min(flows, ((performance.now() - started) / 1000) * ratePerSec);
+    while (sent < due) {
+      const place = sent % sourcePorts;
+      if (place === 0) {
+        template = encodeStormFrame(options, options.port + Math.floor(sent / sourcePorts));
+      }
+      // The template changes at the end of the source ports only.
+      const count = Math.min(BATCH_COUNT, Math.ceil(due - sent), sourcePorts - place);
+      for (let index = 0; index < count; index++) {
+        const frame = batch.payloadOf(index);
+        frame.set(template);
+        setSourcePort(frame, sourcePort + place + index);
+      }
+      sent += batch.send(packetSocket, count);
+    }
+    if (sent < flows) pause(PACED_PAUSE_MS);
+  }
+  closeSocket(packetSocket);
+  const used = process.cpuUsage(usedBefore);
+  const processorSec = (used.user + used.system) / 1e6;
+  return { sent, seconds: (performance.now() - started) / 1000, processorSec };
+}
+
+function encodeStormFrame(options: GeneratorOptions, destinationPort: number): Buffer {
+  return encodeUdpFrame({
+    sourceMac: macOf(options.sourceMac),
+    destinationMac: macOf(options.nextHopMac),
+    source: addressOf(options.sourceAddress ?? ""),
+    destination: addressOf(options.address),
+    ...{ sourcePort: STORM_FIRST_PORT, destinationPort },
+    payload: Buffer.alloc(BLAST_PAYLOAD_BYTES),
+  });
 }

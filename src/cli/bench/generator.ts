@@ -6,7 +6,7 @@
  */
 import type { GeneratorOptions } from "./generator-options.ts";
 import { tcpAccept, tcpConnect, tcpSink, tcpSource } from "./generator-tcp.ts";
-import { udpBlast, udpEcho, udpExchange, udpHold } from "./generator-udp.ts";
+import { udpBlast, udpEcho, udpExchange, udpHold, udpStorm } from "./generator-udp.ts";
 
 const MODES: Readonly<Record<string, (options: GeneratorOptions) => object>> = {
   "tcp-accept": tcpAccept,
@@ -17,6 +17,7 @@ const MODES: Readonly<Record<string, (options: GeneratorOptions) => object>> = {
   "udp-echo": udpEcho,
   "udp-exchange": udpExchange,
   "udp-hold": udpHold,
+  "udp-storm": udpStorm,
 };
 
 const mode = MODES[process.argv[2] ?? ""];

@@ -4,65 +4,34 @@
  * One datagram each way makes a flow; with worthiness 0 every answered flow is requested.
  */
 import { percentileOf } from "../../lib/base/statistics.ts";
+import {
+  STORM_FLOWS,
+  STORM_PROCESSES,
+  STORM_RATE_PER_SEC,
+  type StormResult,
+  StormSite,
+} from "./path-storm.ts";
 import { type Figure, makeFigure } from "./report.ts";
 import { type BenchRig, SERVER_ADDRESS } from "./rig.ts";
 
 const ECHO_PORT = 9004;
-const CLIENTS = [
-  { host: "red/client1", address: "10.0.0.10" },
-  { host: "red/client2", address: "10.0.0.11" },
-];
-/** Each round takes its own local ports, so that no tuple comes twice; all rounds together fit the table. */
-const FLOWS_MAX = 56_000;
-const FIRST_PORT = 1100;
+/** What the storms are made of; part of the figure's record. */
+const LOAD =
+  `${STORM_FLOWS} UDP flows offered at ${STORM_RATE_PER_SEC}/s: one frame each way, written by two ` +
+  "AF_PACKET programs, returned by a BPF program at the server, counted by another at the clients";
+/** Each round takes its own local ports, so that no tuple comes twice. */
 const PACED_FIRST_PORT = 40_000;
-const POLL_MS = 20;
-/** Nothing became active for this long: the round is over. */
+/** What is still on its way arrives within this time. */
 const QUIET_MS = 1000;
 const PACED_RATE_PER_SEC = 1000;
 const PACED_SEC = 2;
 /** A little more than come in the time. */
 const PACED_FLOWS = 2500;
-/** More would leave no room in the table for the storms. */
+/** More tell nothing new. */
 const PACED_ROUNDS_MAX = 3;
-const ACTIVE_COUNT = "flowlift_time_to_active_seconds_count";
 const NS_STATE = "urn:flowlift:offload-state";
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
-async function countActive(rig: BenchRig): Promise<number> {
-  return (await rig.readMetrics()).get(ACTIVE_COUNT) ?? 0;
-}
-
-/** Returns flows a second between the first and the last that became active. */
-async function measureStorm(rig: BenchRig, round: number, rounds: number): Promise<number> {
-  const flows = Math.min(10_000, Math.floor(FLOWS_MAX / rounds / CLIENTS.length));
-  const target = { address: SERVER_ADDRESS, port: ECHO_PORT };
-  const server = rig.start("red/www", "udp-echo", { ...target, seconds: 120 });
-  await server.ready;
-  const before = await countActive(rig);
-  const sourcePort = FIRST_PORT + round * flows;
-  const storms = CLIENTS.map(({ host, address }) =>
-    rig.start(host, "udp-exchange", {
-      ...{ ...target, sourceAddress: address, sourcePort },
-      ...{ flows, seconds: 60 },
-    }),
-  );
-  let first = { at: 0, count: before };
-  let last = { at: performance.now(), count: before };
-  while (performance.now() - last.at < QUIET_MS || first.at === 0) {
-    await sleep(POLL_MS);
-    const count = await countActive(rig);
-    const at = performance.now();
-    if (count > last.count) last = { at, count };
-    if (first.at === 0 && count > before) first = { at, count };
-    if (first.at === 0 && at - last.at > 20 * QUIET_MS) break; // None at all: the figure is 0.
-  }
-  await Promise.all(storms.map((storm) => storm.result));
-  server.stop();
-  await server.result;
-  return first.at === 0 ? 0 : (last.count - first.count) / ((last.at - first.at) / 1000);
-}
 
 /** Returns the median time to active in ms of flows that come at a steady rate. */
 async function measurePaced(rig: BenchRig, round: number): Promise<number | undefined> {
@@ -107,24 +76,18 @@ function medianOfBuckets(before: Buckets, after: Buckets): number | undefined {
   return percentileOf(samples, 0.5);
 }
 
-/** Paced rounds first, while little else is on the fast path; then the storms, which stay there. */
+/** Paced rounds first, while little else is on the fast path; then the storms. */
 export async function measureFlows(rig: BenchRig, rounds: number): Promise<Figure[]> {
-  const perSecond: number[] = [];
   const medians: number[] = [];
   await rig.setOffloadPolicy(true, 0);
   for (let round = 0; round < Math.min(rounds, PACED_ROUNDS_MAX); round++) {
     const median = await measurePaced(rig, round);
     if (median !== undefined) medians.push(median);
   }
-  for (let round = 0; round < rounds; round++) {
-    perSecond.push(await measureStorm(rig, round, rounds));
-  }
+  const figures = await measureStorms(rig, rounds);
   await rig.setOffloadPolicy(true, 16);
   return [
-    makeFigure(
-      { id: "flows-to-active", unit: "1/s", target: { of: "value", bound: "min", at: 20_000 } },
-      perSecond,
-    ),
+    ...figures,
     makeFigure(
       {
         id: "time-to-active-p50-at-1000-per-second",
@@ -134,4 +97,42 @@ export async function measureFlows(rig: BenchRig, rounds: number): Promise<Figur
       medians,
     ),
   ];
+}
+
+/** The same flows with offload switched off tell what the kernel and the load itself cost. */
+async function measureStorms(rig: BenchRig, rounds: number): Promise<Figure[]> {
+  const site = new StormSite(rig);
+  try {
+    await rig.setOffloadPolicy(false, 0);
+    const plain = await site.run(false);
+    await rig.setOffloadPolicy(true, 0);
+    const storms: StormResult[] = [];
+    for (let round = 0; round < rounds; round++) storms.push(await site.run(true));
+    const cost = (name: string, values: readonly number[]): Figure =>
+      makeFigure({ id: `flows-to-active-cpu-${name}`, unit: "us/flow" }, values);
+    return [
+      makeFigure(
+        {
+          id: "flows-to-active",
+          unit: "1/s",
+          target: { of: "value", bound: "min", at: 20_000 },
+          load: LOAD,
+        },
+        storms.map(({ activePerSec }) => activePerSec),
+      ),
+      ...STORM_PROCESSES.map((name, index) =>
+        cost(
+          name.replace("red-gw/", "appliance-"),
+          storms.map(({ processUs }) => processUs[index] ?? 0),
+        ),
+      ),
+      cost(
+        "load-and-kernel",
+        storms.map(({ restUs }) => restUs),
+      ),
+      cost("load-and-kernel-without-offload", [plain.restUs]),
+    ];
+  } finally {
+    site.close();
+  }
 }

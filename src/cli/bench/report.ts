@@ -13,6 +13,8 @@ export interface Figure {
   /** Null where there is no target. */
   readonly met: boolean | null;
   readonly runs: number;
+  /** What generates the load, where that is part of the figure's meaning. */
+  readonly load?: string;
 }
 
 export interface BenchReport {
@@ -26,6 +28,7 @@ export interface BenchReport {
 export interface FigureSpec {
   readonly id: string;
   readonly unit: string;
+  readonly load?: string;
   readonly target?: {
     readonly of: "value" | "ratio";
     readonly bound: "min" | "max";
@@ -60,6 +63,7 @@ export function makeFigure(
         : `${target.bound === "min" ? ">=" : "<="} ${target.at}${target.of === "ratio" ? " x baseline" : ""}`,
     met,
     runs: samples.length,
+    ...(spec.load === undefined ? {} : { load: spec.load }),
   };
 }
 

@@ -5,12 +5,15 @@
  */
 
 import { cpus } from "node:os";
+import { dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
 import type { LabDefinition } from "../../lab/definition.ts";
 import type { Lab } from "../../lab/lab.ts";
 import { defaultLabFile, readLabFile } from "../../lab/lab-file.ts";
 import { PacketSink } from "../../lab/packet-sink.ts";
 import { startLab } from "../../lab/start-lab.ts";
 import { FlowliftError } from "../../lib/base/errors.ts";
+import { findProjectRoot } from "../../lib/base/project-root.ts";
 import { type Metrics, readMetrics } from "../demo/metrics.ts";
 import { NetconfClient } from "../netconf-client.ts";
 import type { GeneratorOptions } from "./generator-options.ts";
@@ -40,9 +43,10 @@ export class BenchRig {
     this.netconf = netconf;
   }
 
-  /** Builds the lab; `announce` gets lines for a person. */
-  static async build(announce: (line: string) => void): Promise<BenchRig> {
-    const lab = await startLab(benchDefinition(), { name: "bench", announce });
+  /** Builds the lab from the running program's own build; `announce` gets lines for a person. */
+  static async build(announce: (line: string) => void, name = "bench"): Promise<BenchRig> {
+    const distDirectory = findDistDirectory();
+    const lab = await startLab(benchDefinition(), { name, announce, distDirectory });
     try {
       const target = lab.description.appliances.find(({ tenant }) => tenant === "red")?.netconf;
       if (target === undefined)
@@ -144,6 +148,12 @@ export class BenchRig {
     this.netconf.close();
     await this.lab.stop();
   }
+}
+
+/** Returns the folder of this build, from the project's root. */
+function findDistDirectory(): string {
+  const folder = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
+  return relative(findProjectRoot(), folder);
 }
 
 function benchDefinition(): LabDefinition {

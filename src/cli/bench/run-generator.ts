@@ -28,7 +28,8 @@ export type GeneratorMode =
   | "udp-blast"
   | "udp-echo"
   | "udp-exchange"
-  | "udp-hold";
+  | "udp-hold"
+  | "udp-storm";
 
 /** A started traffic program. */
 export interface RunningGenerator {

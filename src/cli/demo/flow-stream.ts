@@ -13,6 +13,7 @@ import {
   DatagramBatch,
   encodeSocketAddress,
   MSG_DONTWAIT,
+  MSG_WAITFORONE,
   openSocket,
   receiveBytes,
   SOCK_DGRAM,
@@ -43,8 +44,6 @@ const POLL_MS = 100;
 const BUFFER_BYTES = 4 * 1024 * 1024;
 /** So many datagrams of a flow are answered: a flow without answer is never offloaded. */
 const ANSWERS = 40;
-/** MSG_WAITFORONE: block for the first datagram, take the rest if it is there. */
-const WAIT_FOR_ONE = 0x10000;
 const SEND_PAUSE_MS = 1;
 
 function addressOf(text: string): IpAddress {
@@ -89,7 +88,7 @@ function runSink(options: StreamOptions): SinkResult {
   process.stdout.write("READY\n");
   const until = performance.now() + options.seconds * 1000;
   while (performance.now() < until) {
-    const count = batch.receive(fd, WAIT_FOR_ONE);
+    const count = batch.receive(fd, MSG_WAITFORONE);
     const now = process.hrtime.bigint();
     let isYoung = false;
     for (let index = 0; index < count; index++) {

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Compiles the BPF objects: build.sh OUTPUT_DIRECTORY writes flow.bpf.o, count.bpf.o and sink.bpf.o there.
+# Compiles the BPF objects: build.sh OUTPUT_DIRECTORY writes flow, count, reflect and sink (.bpf.o) there.
 # An object that is newer than every source is left alone. Exit 3: the machine lacks something.
 set -eu
 
@@ -61,4 +61,5 @@ compile() {
 
 compile "$here/flow.bpf.c" "$output/flow.bpf.o" "$here/flow-core.h" "$here/flow-maps.h"
 compile "$lab/count.bpf.c" "$output/count.bpf.o"
+compile "$lab/reflect.bpf.c" "$output/reflect.bpf.o"
 compile "$lab/sink.bpf.c" "$output/sink.bpf.o"

@@ -10,7 +10,7 @@ import { FlowliftError } from "../base/errors.ts";
 import { findProjectRoot } from "../base/project-root.ts";
 
 /** Returns the path of an object that was built, by its name without ".bpf.o". */
-export function findBpfObject(name: "flow" | "count" | "sink"): string {
+export function findBpfObject(name: "flow" | "count" | "reflect" | "sink"): string {
   const file = `${name}.bpf.o`;
   const beside = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "bpf", file);
   const path = existsSync(beside) ? beside : join(findProjectRoot(), "dist", "bpf", file);

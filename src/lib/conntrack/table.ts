@@ -87,6 +87,12 @@ export class ConntrackTable {
     return Array.from(this.#requester.batch(MESSAGE_CT_DELETE, 0, bodies), toOutcome);
   }
 
+  /** Deletes every entry of the namespace. */
+  flush(): void {
+    const body = (builder: MessageBuilder): void => writeFamily(builder, 0);
+    this.#requester.request("empty the conntrack table", MESSAGE_CT_DELETE, 0, body, () => {});
+  }
+
   /** Events that this table's own changes cause carry this number. */
   get port(): number {
     return this.#requester.port;

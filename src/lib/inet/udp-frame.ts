@@ -47,6 +47,17 @@ export function encodeUdpFrame(frame: UdpFrame): Buffer {
   return Buffer.concat([ethernet, ip, udp]);
 }
 
+/** Gives an IPv4 frame another source port, its checksum with it (RFC 1624 §3). */
+export function setSourcePort(frame: Buffer, port: number): void {
+  const at = ETHERNET_BYTES + IPV4_BYTES;
+  const before = frame.readUInt16BE(at);
+  let sum = (0xffff ^ frame.readUInt16BE(at + 6)) + (0xffff ^ before) + port;
+  sum = (sum & 0xffff) + (sum >>> 16);
+  sum = (sum & 0xffff) + (sum >>> 16);
+  frame.writeUInt16BE(port, at);
+  frame.writeUInt16BE(0xffff ^ sum || 0xffff, at + 6);
+}
+
 function ipv4Header(payloadBytes: number): Buffer {
   const ip = Buffer.alloc(IPV4_BYTES);
   ip.writeUInt8(0x45, 0);

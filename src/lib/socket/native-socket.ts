@@ -26,6 +26,8 @@ const SO_SNDTIMEO = 21;
 const SO_LINGER = 13;
 export const MSG_DONTWAIT = 0x40;
 export const MSG_NOSIGNAL = 0x4000;
+/** recvmmsg: block for the first datagram, take the rest if they are there. */
+export const MSG_WAITFORONE = 0x10000;
 /** struct mmsghdr on 64-bit Linux: msghdr (56) + msg_len (4) + padding (4). */
 const MMSGHDR_BYTES = 64;
 
@@ -224,4 +226,14 @@ export class DatagramBatch {
     }
     return Math.max(0, native.recvmmsg(fd, this.#headers, this.count, flags, null) as number);
   }
+}
+
+/** Sends every datagram back to its sender until `untilMs` of performance.now(); returns how many. */
+export function echoDatagrams(fd: number, batch: DatagramBatch, untilMs: number): number {
+  let echoed = 0;
+  while (performance.now() < untilMs) {
+    const count = batch.receive(fd, MSG_WAITFORONE);
+    if (count > 0) echoed += batch.echo(fd, count);
+  }
+  return echoed;
 }
