@@ -7,16 +7,18 @@ import type { FastPathDriver } from "../fast-path/driver.ts";
 import type { Clock } from "../lib/base/clock.ts";
 import type { Log } from "../lib/base/log.ts";
 import type { FlowStatistic, OffloadReply } from "../offload-protocol/messages.ts";
-import { adoptVm, isStillEntitled, snapshotCore } from "./adopt.ts";
+import { adoptVm, snapshotCore } from "./adopt.ts";
 import { AuditTrail } from "./audit.ts";
 import type { CoreEffect } from "./core-effect.ts";
+import { Departures } from "./departures.ts";
 import { HostCore } from "./host-core.ts";
 import { HostDriver } from "./host-driver.ts";
 import { Journal } from "./journal.ts";
 import type { JournalledVm, JournalRecord } from "./journal-record.ts";
 import { Ledger } from "./ledger.ts";
 import { MessageValidator } from "./message-validator.ts";
-import type { ControllerModel, Host, VirtualMachine } from "./model.ts";
+import type { ControllerModel, Host } from "./model.ts";
+import { changeHost, type ModelChange } from "./model-change.ts";
 import { toHeldFlow } from "./vm-requests.ts";
 import { VmSession, type VmTransport } from "./vm-session.ts";
 import { VmState } from "./vm-state.ts";
@@ -52,6 +54,8 @@ function firstSequence(): bigint {
 export class Controller {
   readonly ledger: Ledger;
   readonly validator: MessageValidator = new MessageValidator();
+  /** Virtual machines that the configuration no longer has, until their flows are gone. */
+  readonly departures: Departures = new Departures();
   readonly #options: ControllerOptions;
   #model: ControllerModel;
   readonly #hosts = new Map<string, HostEntry>();
@@ -82,7 +86,9 @@ export class Controller {
   static async start(options: ControllerOptions): Promise<Controller> {
     const controller = new Controller(options);
     for (const host of options.model.hosts.values()) controller.#addHost(host);
+    const strangers = [...controller.#journalled.keys()].some((key) => !options.model.vms.has(key));
     controller.#journalled = new Map(); // Taken back, or of nobody any more.
+    if (strangers) controller.#journal?.compact(controller.#snapshot());
     await Promise.all([...controller.#hosts.values()].map(({ driver }) => driver.start()));
     return controller;
   }
@@ -150,51 +156,33 @@ export class Controller {
   /** Takes over another configuration; flows that it no longer allows are withdrawn. */
   async replaceModel(model: ControllerModel): Promise<void> {
     this.#model = model;
-    const started: Promise<void>[] = [];
+    const { clock } = this.#options;
+    const change: ModelChange = {
+      model,
+      nowMs: clock.nowMs(),
+      firstSequence,
+      departures: this.departures,
+      endSession: (vmKey) => this.#endSession(vmKey),
+    };
     for (const [name, entry] of this.#hosts) {
-      this.#updateHost(name, entry, model);
+      changeHost(entry.core, name, change);
       const host = model.hosts.get(name) ?? { ...entry.driver.host, ports: [], vms: [] };
       await entry.driver.reconfigure(host);
     }
-    for (const host of model.hosts.values()) {
-      if (this.#hosts.has(host.name)) continue;
-      started.push(this.#addHost(host).driver.start());
-    }
-    await Promise.all(started);
+    const added = [...model.hosts.values()].filter((host) => !this.#hosts.has(host.name));
+    await Promise.all(added.map((host) => this.#addHost(host).driver.start()));
+    await this.#settle();
   }
 
-  #updateHost(name: string, { core }: HostEntry, model: ControllerModel): void {
-    const nowMs = this.#options.clock.nowMs();
-    core.leaseMs = model.leaseMs;
-    for (const [vmKey, state] of core.vms) {
-      const vm = model.vms.get(vmKey);
-      if (vm === undefined || vm.host !== name) this.#removeVm(core, state);
-      else this.#updateVm(core, state, vm);
-    }
-    for (const vm of model.vms.values()) {
-      if (vm.host === name && !core.vms.has(vm.key)) {
-        core.vms.set(vm.key, new VmState(vm, firstSequence(), nowMs));
-      }
-    }
-  }
-
-  /** One write stops all of its flows; then they are withdrawn. */
-  #removeVm(core: HostCore, state: VmState): void {
-    const { key, slot } = state.vm;
-    this.#endSession(key);
-    state.generation++;
-    state.hasRenewed = false;
-    state.leaseEndsMs = 0;
-    core.emit({ kind: "set-slot", slot, generation: state.generation, leaseMs: 0 });
-    core.withdrawAll(key, "not-entitled-any-more", this.#options.clock.nowMs());
-    if (state.flowCount === 0) core.vms.delete(key);
-  }
-
-  #updateVm(core: HostCore, state: VmState, vm: VirtualMachine): void {
-    state.configure(vm);
-    for (const record of [...core.table.ofVm(vm.key).values()]) {
-      if (isStillEntitled(core, record, vm)) continue;
-      core.withdraw(record, "not-entitled-any-more", this.#options.clock.nowMs());
+  /** Forgets virtual machines that left, and hosts without any; what was kept of them goes too. */
+  async #settle(): Promise<void> {
+    const gone = this.departures.settle();
+    if (gone.length > 0) this.#journal?.compact(this.#snapshot());
+    for (const vmKey of gone) this.ledger.forgetVm(vmKey, this.#model.vms.keys());
+    for (const [name, { core, driver }] of this.#hosts) {
+      if (this.#model.hosts.has(name) || core.vms.size > 0) continue;
+      this.#hosts.delete(name);
+      await driver.close();
     }
   }
 
@@ -250,6 +238,7 @@ export class Controller {
       answer?.(effect.reply);
     }
     if (!this.#isWorkScheduled) this.#flushSessions();
+    if (this.departures.isReady) void this.#settle();
     if (this.#journal?.isLong === true) this.#journal.compact(this.#snapshot());
   }
 

@@ -2,7 +2,7 @@
  * Numbers for names: segments, ports and virtual machines as the fast path knows them.
  *
  * Pure. A name keeps its number over every reload and restart, because the fast path's entries carry
- * numbers; a number is given again only after `forget`.
+ * numbers; a number is given again only after `forget` (see reclaim-ids.ts).
  * Invariant: no two names of one kind have the same number; 0 is never given.
  */
 import { assert } from "../lib/base/assert.ts";
@@ -49,6 +49,24 @@ export class IdRegistry {
     names.set(name, id);
     this.#changed = true;
     return ok(id);
+  }
+
+  /** Returns every kind that has names. */
+  kinds(): readonly IdKind[] {
+    return [...this.#kinds.keys()] as IdKind[];
+  }
+
+  /** Returns the names of a kind with their numbers. */
+  list(kind: IdKind): ReadonlyMap<string, number> {
+    return this.#kinds.get(kind) ?? new Map();
+  }
+
+  /** Returns a registry of its own with the same names. */
+  clone(): IdRegistry {
+    const copy = new IdRegistry();
+    for (const [kind, names] of this.#kinds) copy.#kinds.set(kind, new Map(names));
+    copy.#changed = this.#changed;
+    return copy;
   }
 
   /** Frees the numbers of every name that `keep` does not hold. */

@@ -61,6 +61,16 @@ export class Ledger {
     this.audit.add(entry, this.#clock.nowMs());
   }
 
+  /** Drops the counters of a virtual machine that is gone; the audit trail keeps what happened. */
+  forgetVm(vmKey: string, others: Iterable<string>): void {
+    this.#addCounted();
+    const [tenant = "", vm = ""] = vmKey.split("/");
+    const { refusals, bridgeLimits, events } = this.metrics;
+    for (const family of [refusals, bridgeLimits]) family.forget({ tenant, vm });
+    for (const key of others) if (key.startsWith(`${tenant}/`)) return;
+    events.forget({ tenant });
+  }
+
   noteRpcError({ tenant, name }: VirtualMachine, error: RpcError): void {
     const { tag, message, path } = error;
     this.metrics.rpcErrors.add({ tag });

@@ -16,6 +16,14 @@ export class CounterFamily {
     this.#counts.set(key, (this.#counts.get(key) ?? 0) + amount);
   }
 
+  /** Drops every counter whose labels begin with these. */
+  forget(labels: Readonly<Record<string, string>>): void {
+    const start = formatLabels(labels).slice(0, -1);
+    for (const key of [...this.#counts.keys()]) {
+      if (key.startsWith(`${start},`) || key === `${start}}`) this.#counts.delete(key);
+    }
+  }
+
   format(name: string): string[] {
     return [...this.#counts].map(([labels, count]) => `${name}${labels} ${count}`);
   }

@@ -60,6 +60,15 @@ export interface VirtualMachine {
   /** The tenant's pools, all of them. */
   readonly pools: readonly ExternalPool[];
   readonly quota: Quota;
+  /** The host's end of its serial port; undefined: the bridge's own settings name it. */
+  readonly offloadPort: OffloadPort | undefined;
+  /** Equal texts: what the virtual machine is entitled to is the same. */
+  readonly fingerprint: string;
+}
+
+export interface OffloadPort {
+  readonly socketPath: string;
+  readonly mode: "connect" | "listen";
 }
 
 export interface HostPort {
@@ -80,6 +89,8 @@ export interface Host {
 export interface ControllerModel {
   readonly leaseMs: number;
   readonly hosts: ReadonlyMap<string, Host>;
+  /** `TENANT/SEGMENT` of every segment. */
+  readonly segmentKeys: readonly string[];
   /** By `TENANT/NAME`. */
   readonly vms: ReadonlyMap<string, VirtualMachine>;
 }
@@ -126,9 +137,12 @@ function buildModel(root: Data, ids: IdRegistry): ControllerModel {
   for (const tenant of listOf(root, "tenant")) {
     const tenantName = textOf(tenant, "name");
     const pools = listOf(tenant, "external-pool").map((pool) => poolOf(pool, tenantName, segments));
+    const owned = [tenant["segment"], tenant["external-pool"]];
     for (const vm of listOf(tenant, "virtual-machine")) {
       const built = buildVm(vm, tenantName, pools, segments, ids);
-      vms.set(built.key, built);
+      const numbers = [...built.vnics.values()].map(({ segment, portId }) => [segment.id, portId]);
+      const entitled = [owned, vm["vnic"], vm["quota"], built.host, built.slot, numbers];
+      vms.set(built.key, { ...built, fingerprint: JSON.stringify(entitled) });
     }
   }
   const hosts = new Map<string, Host>();
@@ -136,7 +150,8 @@ function buildModel(root: Data, ids: IdRegistry): ControllerModel {
     const built = buildHost(host, [...vms.values()], segments, ids);
     hosts.set(built.name, built);
   }
-  return { leaseMs: numberOf(root, "lease", 30_000), hosts, vms };
+  const segmentKeys = [...segments.keys()];
+  return { leaseMs: numberOf(root, "lease", 30_000), hosts, segmentKeys, vms };
 }
 
 function buildVm(
@@ -145,7 +160,7 @@ function buildVm(
   pools: readonly ExternalPool[],
   segments: ReadonlyMap<string, Segment>,
   ids: IdRegistry,
-): VirtualMachine {
+): Omit<VirtualMachine, "fingerprint"> {
   const host = textOf(vm, "host");
   const name = textOf(vm, "name");
   const key = vmKey(tenant, name);
@@ -172,7 +187,14 @@ function buildVm(
       idleTimeoutMaxMs: numberOf(quota, "idle-timeout-max", 432_000_000),
       isOneWayAllowed: quota["one-way"] !== false,
     },
+    offloadPort: offloadPortOf(vm["offload-port"] as Data | undefined),
   };
+}
+
+function offloadPortOf(port: Data | undefined): OffloadPort | undefined {
+  if (port === undefined) return undefined;
+  const mode = port["mode"] === "listen" ? "listen" : "connect";
+  return { socketPath: textOf(port, "socket"), mode };
 }
 
 function buildHost(

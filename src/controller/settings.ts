@@ -10,7 +10,7 @@ export interface ControllerSettings {
   /** Journal, numbers, audit trail; made if missing. */
   readonly stateDirectory: string;
   readonly runDirectory: string;
-  /** RFC 7951 data of flowlift-controller. */
+  /** RFC 7951 data of flowlift-controller; with `netconf` it counts at the first start only. */
   readonly configFile: string;
   readonly grpcAddress: string;
   readonly pkiDirectory: string;
@@ -20,9 +20,16 @@ export interface ControllerSettings {
   readonly tokenFile: string;
   readonly driver: "memory" | "agent";
   readonly statisticsIntervalMs: number;
+  /** Where operators reach NETCONF over SSH; undefined: the configuration file is all there is. */
+  readonly netconf: NetconfSettings | undefined;
   /** With the memory driver: flows that its table holds. */
   readonly tableFlowsMax: number | undefined;
 }
+
+/** A descriptor that was inherited listening, or an address. */
+export type NetconfSettings =
+  | { readonly listenFd: number }
+  | { readonly host: string; readonly port: number };
 
 export interface SettingsProblem {
   readonly kind: "settings-invalid";
@@ -40,6 +47,7 @@ const MEMBERS: readonly string[] = [
   "driver",
   "statisticsIntervalMs",
   "tableFlowsMax",
+  "netconf",
 ];
 export const STATISTICS_INTERVAL_DEFAULT_MS = 1_000;
 export const STATISTICS_INTERVAL_MIN_MS = 10;
@@ -81,7 +89,21 @@ function readSettings(json: unknown): ControllerSettings {
       numberOf(members, "statisticsIntervalMs", STATISTICS_INTERVAL_MIN_MS) ??
       STATISTICS_INTERVAL_DEFAULT_MS,
     tableFlowsMax: numberOf(members, "tableFlowsMax", 1),
+    netconf: readNetconf(members["netconf"]),
   };
+}
+
+function readNetconf(value: unknown): NetconfSettings | undefined {
+  if (value === undefined) return undefined;
+  const netconf = objectOf(value, '"netconf"');
+  const listenFd = numberOf(netconf, "listenFd", 3);
+  if (listenFd !== undefined) return { listenFd };
+  const address = /^(.+):(\d{1,5})$/.exec(textOf(netconf, "address"));
+  const port = Number(address?.[2] ?? Number.NaN);
+  if (address === null || !(port <= 65_535)) {
+    throw new Problem('"address" of "netconf" must be an address and a port, such as "[::1]:830"');
+  }
+  return { host: (address[1] ?? "").replace(/^\[|\]$/g, ""), port };
 }
 
 function readAdmin(admin: Members): ControllerSettings["admin"] {

@@ -10,6 +10,7 @@ import { FlowliftError } from "../lib/base/errors.ts";
 import type { Log } from "../lib/base/log.ts";
 import { hostNameOfPeer } from "../lib/pki/peer.ts";
 import type { TlsMaterial } from "../lib/pki/store.ts";
+import { PLACEMENT_SERVICE } from "../offload-protocol/placements.ts";
 import {
   readStamp,
   UPSTREAM_CHANNEL_OPTIONS,
@@ -18,6 +19,8 @@ import {
 } from "../offload-protocol/upstream.ts";
 import type { Controller } from "./controller.ts";
 import { vmKey } from "./model.ts";
+import type { PlacementBoard } from "./placement-board.ts";
+import { takeWatch } from "./placement-server.ts";
 import type { VmSession, VmTransport } from "./vm-session.ts";
 
 export const CALLS_PER_CONNECTION_MAX = 4096;
@@ -31,6 +34,7 @@ export async function serveUpstream(
   address: string,
   identity: TlsMaterial,
   log: Log,
+  board?: PlacementBoard,
 ): Promise<{ readonly address: string; close(): void }> {
   const server = new Server({
     ...UPSTREAM_CHANNEL_OPTIONS,
@@ -41,6 +45,11 @@ export async function serveUpstream(
   server.addService(UPSTREAM_SERVICE, {
     attach: (call: Call) => takeCall(controller, call, log),
   });
+  if (board !== undefined) {
+    server.addService(PLACEMENT_SERVICE, {
+      watch: (call: Parameters<typeof takeWatch>[2]) => takeWatch(controller, board, call, log),
+    });
+  }
   const { authority, certificate, key } = identity;
   const credentials = ServerCredentials.createSsl(
     Buffer.from(authority),

@@ -2,18 +2,19 @@
  * The bridge of one host: a serial port for each virtual machine, one channel to the controller.
  *
  * Effect: sockets and one gRPC channel with mutual TLS. It needs no privilege and knows no flow: who a
- * message is from follows from the socket it came through, and from this file's settings alone.
+ * message is from follows from the socket it came through. Sockets are named by the settings, or by the
+ * controller below the directory that the settings allow.
  */
 import { Client, credentials } from "@grpc/grpc-js";
-import { MONOTONIC_CLOCK } from "../lib/base/clock.ts";
 import type { Log } from "../lib/base/log.ts";
 import { loadBridgeTls } from "../lib/pki/store.ts";
-import { openSerialPort } from "../lib/serial/open-port.ts";
-import type { SerialPort } from "../lib/serial/port.ts";
 import { UPSTREAM_CHANNEL_OPTIONS } from "../offload-protocol/upstream.ts";
-import type { BridgeSettings, BridgeVm } from "./settings.ts";
-import { UpstreamCall } from "./upstream-call.ts";
-import { VmCore, type VmCounters } from "./vm-core.ts";
+import { LinkSet } from "./link-set.ts";
+import { PlacedLinks } from "./placed-links.ts";
+import { PlacementWatch } from "./placement-watch.ts";
+import type { BridgeSettings } from "./settings.ts";
+import { resolveSocketPath } from "./socket-place.ts";
+import type { VmCounters } from "./vm-core.ts";
 
 const RECONNECT_MIN_MS = 100;
 const RECONNECT_MAX_MS = 2_000;
@@ -21,13 +22,6 @@ const RECONNECT_MAX_MS = 2_000;
 const KEEPALIVE_MS = 10_000;
 /** How often counters of refusals are told in the log, if there are new ones. */
 const REPORT_INTERVAL_MS = 10_000;
-
-interface Link {
-  readonly vm: BridgeVm;
-  readonly core: VmCore;
-  readonly port: SerialPort;
-  readonly call: UpstreamCall;
-}
 
 export interface Bridge {
   /** Counters by `tenant/vm`. */
@@ -38,25 +32,52 @@ export interface Bridge {
 /** Serves until closed. Throws CERTIFICATE_INVALID, PORT_IN_USE, SERIAL_PORT_FAILED. */
 export async function startBridge(settings: BridgeSettings, log: Log): Promise<Bridge> {
   const client = createClient(settings);
-  const links: Link[] = [];
-  const close = async (): Promise<void> => {
-    for (const { call } of links) call.stop();
-    await Promise.all(links.map(({ port }) => port.close()));
-    client.close();
-  };
+  const links = new LinkSet(client, settings.limits, log);
   try {
-    for (const vm of settings.vms) links.push(await openLink(vm, settings, client, log));
+    for (const vm of settings.vms) await links.add(vm);
   } catch (error) {
-    await close();
+    await links.close();
+    client.close();
     throw error;
   }
-  for (const { call } of links) call.start();
-  const report = setInterval(() => reportRefusals(links, log), REPORT_INTERVAL_MS);
+  const placed = watchPlacements(settings, client, links, log);
+  const report = setInterval(() => links.reportRefusals(), REPORT_INTERVAL_MS);
   return {
-    counters: () => new Map(links.map(({ vm, core }) => [`${vm.tenant}/${vm.vm}`, core.counters])),
-    close: () => {
+    counters: () => links.counters(),
+    async close() {
       clearInterval(report);
-      return close();
+      await placed?.close();
+      await links.close();
+      client.close();
+    },
+  };
+}
+
+/** Without a directory in the settings, the controller has no say in what is opened. */
+function watchPlacements(
+  { socketDirectory }: BridgeSettings,
+  client: Client,
+  links: LinkSet,
+  log: Log,
+): { close(): Promise<void> } | undefined {
+  if (socketDirectory === undefined) return undefined;
+  const placed = new PlacedLinks({
+    links,
+    resolve: (path) => resolveSocketPath(path, socketDirectory),
+    onProblems: (problems) => watch.report(problems),
+    log,
+  });
+  const watch = new PlacementWatch({
+    client,
+    log,
+    onPlacements: (placements) => placed.take(placements),
+    problems: () => placed.problems,
+  });
+  watch.start();
+  return {
+    async close() {
+      watch.stop();
+      await placed.close();
     },
   };
 }
@@ -79,42 +100,4 @@ function createClient(settings: BridgeSettings): Client {
     "grpc.keepalive_timeout_ms": KEEPALIVE_MS,
     "grpc.enable_retries": 0,
   });
-}
-
-async function openLink(
-  vm: BridgeVm,
-  settings: BridgeSettings,
-  client: Client,
-  log: Log,
-): Promise<Link> {
-  const { socketPath: path, mode, tenant, vm: name } = vm;
-  const port = await openSerialPort({ kind: "unix", path, mode }, log);
-  const call = new UpstreamCall(client, { tenant, vm: name }, log);
-  const outputs = {
-    sendUpstream: call.send.bind(call),
-    writeSerial: port.write.bind(port),
-  };
-  const core = new VmCore(settings.limits, outputs, MONOTONIC_CLOCK.nowMs());
-  port.onUp = () => core.serialUp();
-  port.onDown = () => core.serialDown();
-  port.onData = (bytes) => {
-    const upstreamQueuedBytes = call.queuedBytes;
-    core.serialBytes(bytes, { nowMs: MONOTONIC_CLOCK.nowMs(), upstreamQueuedBytes });
-  };
-  call.onOpen = () => core.upstreamOpened();
-  call.onClose = () => core.upstreamClosed();
-  call.onFrame = (frame) => core.upstreamFrame(frame);
-  return { vm, core, port, call };
-}
-
-const reported = new WeakMap<VmCore, number>();
-
-function reportRefusals(links: readonly Link[], log: Log): void {
-  for (const { vm, core } of links) {
-    const { refusals } = core.counters;
-    const total = Object.values(refusals).reduce((sum, count) => sum + count, 0);
-    if (total === (reported.get(core) ?? 0)) continue;
-    reported.set(core, total);
-    log.warn("a virtual machine meets its limits", { tenant: vm.tenant, vm: vm.vm, ...refusals });
-  }
 }

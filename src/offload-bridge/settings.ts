@@ -4,15 +4,15 @@
  * Pure: JSON text in, settings or one sentence out. Unknown members are refused.
  * Limit: VMS_MAX virtual machines on one host.
  */
+import { normalize } from "node:path";
 import { err, ok, type Result } from "../lib/base/result.ts";
 import { isPkiName } from "../lib/pki/peer.ts";
 import { MESSAGE_BYTES_MAX } from "../offload-protocol/messages.ts";
+import { SOCKET_PATH_BYTES_MAX } from "../offload-protocol/placements.ts";
 import { NAME_BYTES_MAX } from "../offload-protocol/upstream.ts";
 import { VM_LIMITS_DEFAULT, type VmLimits } from "./limits.ts";
 
 export const VMS_MAX = 1024;
-/** Longest path of a Unix socket on Linux, without its ending zero. */
-export const SOCKET_PATH_BYTES_MAX = 107;
 
 export interface BridgeVm {
   readonly tenant: string;
@@ -28,6 +28,8 @@ export interface BridgeSettings {
   readonly controllerAddress: string;
   readonly pkiDirectory: string;
   readonly vms: readonly BridgeVm[];
+  /** Below it the controller may place sockets; undefined: nowhere. Absolute, without `.` and `..`. */
+  readonly socketDirectory: string | undefined;
   readonly limits: VmLimits;
 }
 
@@ -64,6 +66,7 @@ function readSettings(json: unknown): BridgeSettings {
     "controller",
     "pkiDirectory",
     "vms",
+    "socketDirectory",
     "limits",
   ]);
   const hostName = readText(members, "hostName", "");
@@ -90,8 +93,18 @@ function readSettings(json: unknown): BridgeSettings {
     controllerAddress,
     pkiDirectory: readText(members, "pkiDirectory", ""),
     vms,
+    socketDirectory: readSocketDirectory(members),
     limits: readLimits(members["limits"]),
   };
+}
+
+function readSocketDirectory(members: Members): string | undefined {
+  if (members["socketDirectory"] === undefined) return undefined;
+  const path = readText(members, "socketDirectory", "");
+  if (path.startsWith("/") && path !== "/" && normalize(path) === path) {
+    return path.replace(/\/$/, "");
+  }
+  throw new WrongMember('"socketDirectory" is no absolute path, or has "." or ".." in it');
 }
 
 function readVm(json: unknown, index: number): BridgeVm {

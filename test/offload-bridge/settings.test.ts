@@ -1,10 +1,7 @@
 import { expect, test } from "vitest";
 import { VM_LIMITS_DEFAULT } from "../../src/offload-bridge/limits.ts";
-import {
-  parseBridgeSettings,
-  SOCKET_PATH_BYTES_MAX,
-  VMS_MAX,
-} from "../../src/offload-bridge/settings.ts";
+import { parseBridgeSettings, VMS_MAX } from "../../src/offload-bridge/settings.ts";
+import { SOCKET_PATH_BYTES_MAX } from "../../src/offload-protocol/placements.ts";
 
 const VM = { tenant: "red", vm: "red-1", socketPath: "/run/red.sock", mode: "listen" };
 const GOOD = {
