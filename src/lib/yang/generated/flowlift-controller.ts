@@ -51,8 +51,14 @@ export interface ControllerTenantExternalPool {
 export interface ControllerTenantVirtualMachine {
   readonly name: string;
   readonly host: string;
+  readonly "offload-port"?: ControllerTenantVirtualMachineOffloadPort;
   readonly vnic?: readonly ControllerTenantVirtualMachineVnic[];
   readonly quota?: ControllerTenantVirtualMachineQuota;
+}
+
+export interface ControllerTenantVirtualMachineOffloadPort {
+  readonly socket: string;
+  readonly mode?: "connect" | "listen";
 }
 
 export interface ControllerTenantVirtualMachineVnic {
