@@ -61,6 +61,9 @@ const EVENT_MARK: number = 1 << 7;
 /** What is worth an event before and after a flow is worth offloading. */
 export const EVENTS_QUIET = 0;
 export const EVENTS_FULL: number = EVENT_DESTROY | EVENT_REPLY | EVENT_ASSURED | EVENT_MARK;
+/** What tells of a flow that is worthy from its first packet: the moment when it may be asked for, and its end. */
+export const EVENTS_BIRTH_TCP: number = EVENT_DESTROY | EVENT_ASSURED;
+export const EVENTS_BIRTH_UDP: number = EVENT_DESTROY | EVENT_REPLY;
 
 /** The appliance's own connections are nobody's business. */
 const OWN_TRAFFIC: Rule = [STATE_NEW, { kind: "report-events", mask: EVENTS_QUIET }];
@@ -87,7 +90,7 @@ export function composeRuleset(
       input: [...inputPreamble(), ...all((fragment) => fragment.input)],
       forward: [
         forwardState(established),
-        [{ kind: "report-events", mask: policy.everyFlow ? EVENTS_FULL : EVENTS_QUIET }],
+        ...birthRules(policy),
         ...placeRules(context, policy),
         ...all((fragment) => fragment.forward),
       ],
@@ -179,7 +182,22 @@ function forwardState(established: Chain): Rule {
   ];
 }
 
-/** Tells once that a flow is worth offloading, and once that it ends. */
+/** What a new connection tells of itself. */
+function birthRules(policy: OffloadPolicy): Rule[] {
+  const quiet: Rule = [{ kind: "report-events", mask: EVENTS_QUIET }];
+  if (!policy.everyFlow) return [quiet];
+  const transport = { kind: "meta", key: "l4proto" } as const;
+  return [
+    quiet,
+    [equals(transport, number(6)), { kind: "report-events", mask: EVENTS_BIRTH_TCP }],
+    [equals(transport, number(17)), { kind: "report-events", mask: EVENTS_BIRTH_UDP }],
+  ];
+}
+
+/**
+ * Tells once that a flow is worth offloading, and once that it ends. One that was worthy from its birth, before
+ * another policy, tells of marks only from here on.
+ */
 function establishedChain(policy: OffloadPolicy): Chain {
   const worthy: Rule = [
     markIs(MARK_ELIGIBLE | MARK_WORTHY, MARK_ELIGIBLE),
@@ -192,18 +210,22 @@ function establishedChain(policy: OffloadPolicy): Chain {
     { kind: "report-events", mask: EVENTS_FULL },
     { kind: "mark-or", bits: MARK_WORTHY },
   ];
-  const closing: Rule = [
-    {
-      kind: "match",
-      left: payload("tcp", "flags"),
-      operator: "in",
-      right: { kind: "words", words: ["fin", "rst"] },
-    },
-    markIs(MARK_CLOSING, 0),
-    { kind: "mark-or", bits: MARK_CLOSING },
+  const ends: Rule[number] = {
+    kind: "match",
+    left: payload("tcp", "flags"),
+    operator: "in",
+    right: { kind: "words", words: ["fin", "rst"] },
+  };
+  const closing: Rule[] = [
+    [
+      ends,
+      markIs(MARK_WORTHY | MARK_CLOSING, MARK_WORTHY),
+      { kind: "report-events", mask: EVENTS_FULL },
+      { kind: "mark-or", bits: MARK_CLOSING },
+    ],
+    [ends, markIs(MARK_CLOSING, 0), { kind: "mark-or", bits: MARK_CLOSING }],
   ];
-  const tells = policy.enabled && !policy.everyFlow;
-  return contentChain("established", [...(tells ? [worthy] : []), closing, [ACCEPT]]);
+  return contentChain("established", [...(policy.enabled ? [worthy] : []), ...closing, [ACCEPT]]);
 }
 
 /**
@@ -227,7 +249,8 @@ function placeRules(context: ServiceContext, policy: OffloadPolicy): Rule[] {
     key,
     entries: placeEntries(context, bits),
   });
-  return [...(policy.enabled ? [[transports, map(eligible)]] : []), [map(0)]];
+  // Also while offload is off: a flow that is born now may be worth it when it is switched on.
+  return [[transports, map(eligible)], [map(0)]];
 }
 
 function placeEntries(context: ServiceContext, bits: number): (readonly [Value, number])[] {
