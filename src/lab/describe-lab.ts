@@ -16,6 +16,7 @@ import { listHostFiles, NETCONF_USER } from "./lab-files.ts";
 import { type LabLayout, layoutVm } from "./layout.ts";
 import type { ListeningSocket } from "./listening-socket.ts";
 import type { LabPlan, PlannedMachine } from "./plan.ts";
+import type { LabVms } from "./vm/lab-vms.ts";
 
 const LOOPBACK = "127.0.0.1";
 
@@ -23,6 +24,8 @@ export interface DescribeOptions {
   /** False for stand-ins that speak no SSH; the host key is then empty. */
   readonly asksHostKeys: boolean;
   readonly hasAgent: boolean;
+  /** Undefined where appliances are namespaces. */
+  readonly vms: LabVms | undefined;
 }
 
 /** Returns the description; `sockets` are by process name. */
@@ -36,7 +39,7 @@ export async function describeLab(
   const machines = plan.machines.filter((machine) => machine.kind === "appliance");
   const appliances = await Promise.all(
     machines.map((machine) =>
-      describeAppliance(machine, layout, sockets.get(`${vmName(machine)}/manage`)?.port, options),
+      describeAppliance(machine, layout, findPort(sockets, vmName(machine)), options),
     ),
   );
   const files = listHostFiles(layout);
@@ -51,6 +54,7 @@ export async function describeLab(
           controller: {
             adminUrl: `http://${LOOPBACK}:${admin.port}`,
             tokenFile: files.tokenFile,
+            connectionFile: files.connectionFile,
           },
         }),
     host: {
@@ -65,19 +69,28 @@ export async function describeLab(
   };
 }
 
+/** The relay of a VM, or the appliance's own process. */
+function findPort(sockets: ReadonlyMap<string, ListeningSocket>, vm: string): number | undefined {
+  return (sockets.get(`${vm}/connect`) ?? sockets.get(`${vm}/manage`))?.port;
+}
+
 async function describeAppliance(
   machine: PlannedMachine,
   layout: LabLayout,
   port: number | undefined,
-  { asksHostKeys }: DescribeOptions,
+  { asksHostKeys, vms }: DescribeOptions,
 ): Promise<ApplianceDescription> {
   const vm = vmName(machine);
+  const described = vms?.describe(vm);
   const base = {
     name: machine.name,
     tenant: machine.tenant,
     vm,
     netns: machine.netns,
     serialSocket: layoutVm(layout, vm).serialSocket,
+    ...(described === undefined
+      ? {}
+      : { manageSocket: layoutVm(layout, vm).manageSocket, machine: described }),
     interfaces: machine.interfaces.map(
       (entry): InterfaceDescription => ({
         name: entry.name,
@@ -90,6 +103,7 @@ async function describeAppliance(
   };
   if (port === undefined) return base;
   const hostKey = asksHostKeys ? await fetchHostKey(LOOPBACK, port) : "";
+  if (asksHostKeys && described !== undefined) vms?.checkHostKey(vm, hostKey);
   const netconf = {
     host: LOOPBACK,
     port,

@@ -1,4 +1,5 @@
 /** What a running lab tells about itself: `lab up --json` prints it, state.json keeps it. Pure: types only. */
+import type { Accelerator } from "../lib/guest/vm-spec.ts";
 import type { ProcessRecord } from "./process-record.ts";
 
 export interface ApplianceDescription {
@@ -6,6 +7,7 @@ export interface ApplianceDescription {
   readonly tenant: string;
   /** `tenant-name`: what bridge and controller call it. */
   readonly vm: string;
+  /** Of a VM: the host's, where its taps are. */
   readonly netns: string;
   /** Absent for a bare machine. */
   readonly netconf?: {
@@ -18,7 +20,24 @@ export interface ApplianceDescription {
   };
   /** The bridge listens here; whoever connects is this VM. */
   readonly serialSocket: string;
+  /** QEMU listens here: the VM's management port. Absent where the appliance is no VM. */
+  readonly manageSocket?: string;
+  /** Absent where the appliance is no VM. */
+  readonly machine?: MachineDescription;
   readonly interfaces: readonly InterfaceDescription[];
+}
+
+/** A VM as its host sees it. */
+export interface MachineDescription {
+  readonly accelerator: Accelerator;
+  /** Why, in words. */
+  readonly acceleratorReason: string;
+  readonly imageVersion: string;
+  readonly memoryMib: number;
+  readonly qmpSocket: string;
+  readonly dataDisk: string;
+  /** The last CONSOLE_BYTES_MAX bytes of its serial console, and as many before in `.1`. */
+  readonly consoleFile: string;
 }
 
 export interface InterfaceDescription {
@@ -47,7 +66,12 @@ export interface LabDescription {
   readonly tenants: readonly string[];
   readonly appliances: readonly ApplianceDescription[];
   readonly hosts: readonly HostDescription[];
-  readonly controller?: { readonly adminUrl: string; readonly tokenFile: string };
+  readonly controller?: {
+    readonly adminUrl: string;
+    readonly tokenFile: string;
+    /** Where the controller's NETCONF is, as JSON: for `--connection`. */
+    readonly connectionFile: string;
+  };
   /** The namespace that plays the host. */
   readonly host: {
     readonly netns: string;

@@ -20,6 +20,7 @@ import {
   FLOWLIFT_GID,
   MANAGE_UID,
 } from "./privileges.ts";
+import { makeMachineDirectories } from "./vm/machine-files.ts";
 
 /** The one user of every appliance's NETCONF server. */
 export const NETCONF_USER = "admin";
@@ -40,6 +41,8 @@ export function makeDirectories(layout: LabLayout, plan: LabPlan): void {
     { path: layout.spaceDirectory, uid: 0, gid: 0, mode: 0o755 },
     { path: layout.appDirectory, uid: 0, gid: 0, mode: 0o755 },
     { path: layout.vmMountPoint, uid: 0, gid: 0, mode: 0o755 },
+    { path: layout.imageDirectory, uid: 0, gid: 0, mode: 0o755 },
+    { path: layout.deviceDirectory, uid: 0, gid: 0, mode: 0o755 },
     { path: layout.bpfDirectory, uid: AGENT_UID, gid, mode: 0o700 },
     { path: layout.agentDirectory, uid: AGENT_UID, gid: AGENT_CLIENTS_GID, mode: 0o750 },
     { path: layout.bridgeDirectory, uid: BRIDGE_UID, gid, mode: 0o700 },
@@ -51,6 +54,7 @@ export function makeDirectories(layout: LabLayout, plan: LabPlan): void {
   ];
   for (const machine of listAppliances(plan)) {
     const vm = layoutVm(layout, vmName(machine));
+    if (machine.vmUid !== undefined) continue;
     directories.push(
       { path: vm.vmDirectory, uid: 0, gid: 0, mode: 0o755 },
       // Files in it get the directory's group, the helper's socket too.
@@ -66,6 +70,10 @@ export function makeDirectories(layout: LabLayout, plan: LabPlan): void {
     chmodSync(path, mode);
   }
   writeFileSync(layout.nodeFile, "");
+  for (const machine of listAppliances(plan)) {
+    const files = layoutVm(layout, vmName(machine));
+    if (machine.vmUid !== undefined) makeMachineDirectories(machine.vmUid, files);
+  }
 }
 
 export function listAppliances(plan: LabPlan): readonly PlannedMachine[] {
@@ -85,12 +93,16 @@ export function writeApplianceFiles(
   definition: LabDefinition,
 ): void {
   const comment = `flowlift-lab-${plan.name}`;
+  const inVms = listAppliances(plan).filter((machine) => machine.vmUid !== undefined);
+  const vms = new Set(inVms.map(vmName));
   const keys = ssh2.utils.generateKeyPairSync("ed25519", { comment });
   writeFileSync(layout.clientKeyFile, keys.private, { mode: 0o600 });
   writeFileSync(`${layout.clientKeyFile}.pub`, `${keys.public}\n`, { mode: 0o644 });
   for (const tenant of definition.tenants) {
     for (const appliance of tenant.appliances) {
-      const vm = layoutVm(layout, vmName({ tenant: tenant.name, name: appliance.name }));
+      const vmOrNone = vmName({ tenant: tenant.name, name: appliance.name });
+      if (vms.has(vmOrNone)) continue; // A VM is told at its first boot.
+      const vm = layoutVm(layout, vmOrNone);
       writeShared(vm.authorizedKeysFile, `${keys.public}\n`);
       writeShared(vm.dayZeroFile, JSON.stringify(appliance.configuration, null, 1));
       writeApplianceSettings(layout, tenant.name, appliance);
@@ -131,6 +143,8 @@ export interface HostFiles {
   readonly bridgeSettings: string;
   readonly controllerSettings: string;
   readonly tokenFile: string;
+  /** Written by the controller: where its NETCONF is. */
+  readonly connectionFile: string;
 }
 
 /** Where the controller listens for bridges, inside the host's namespace. */
@@ -147,6 +161,7 @@ export function listHostFiles(layout: LabLayout): HostFiles {
     bridgeSettings: join(layout.bridgeDirectory, "settings.json"),
     controllerSettings: join(layout.controllerDirectory, "settings.json"),
     tokenFile: join(layout.controllerDirectory, "token"),
+    connectionFile: join(layout.controllerDirectory, "run", "netconf.json"),
   };
 }
 
@@ -174,6 +189,8 @@ export function writeHostFiles(
       hostName,
       controller: { address: GRPC_ADDRESS },
       pkiDirectory: join(layout.pkiDirectory, "bridge"),
+      // Tenants that come later have their sockets here too.
+      socketDirectory: join(layout.labDirectory, "vms"),
       vms: listAppliances(plan).map((machine) => ({
         tenant: machine.tenant,
         vm: vmName(machine),
@@ -195,6 +212,7 @@ export function writeHostFiles(
       grpc: { address: GRPC_ADDRESS },
       pkiDirectory: join(layout.pkiDirectory, "controller"),
       admin: { listenFd: 3 },
+      netconf: { listenFd: 4 },
       tokenFile: files.tokenFile,
       driver,
     }),

@@ -9,20 +9,27 @@ import type { Log } from "../lib/base/log.ts";
 import type { ProcessDescription } from "./description.ts";
 import type { LabLayout } from "./layout.ts";
 import type { ListeningSocket } from "./listening-socket.ts";
-import { formatEnvironment, formatProcessWords, type PlannedProcess } from "./process-plan.ts";
-import { SupervisedProcess } from "./supervised-process.ts";
+import {
+  formatEnvironment,
+  formatProcessWords,
+  listSocketNames,
+  type PlannedProcess,
+} from "./process-plan.ts";
+import { type ProcessSpec, SupervisedProcess } from "./supervised-process.ts";
 
 export interface LabProcessesOptions {
   readonly layout: LabLayout;
   readonly planned: readonly PlannedProcess[];
-  /** Words of `nsenter` for a process of this VM, or of the host. */
-  readonly enterWordsOf: (vm: string | undefined) => readonly string[];
+  /** Words of `nsenter` for a process. */
+  readonly enterWordsOf: (planned: PlannedProcess) => readonly string[];
   /** The program itself. */
   readonly programWordsOf: (planned: PlannedProcess) => readonly string[];
   /** By process name. */
   readonly sockets: ReadonlyMap<string, ListeningSocket>;
   readonly log: Log;
   readonly onChange: () => void;
+  /** How a process is supervised otherwise than by the word READY. */
+  readonly superviseBy: (planned: PlannedProcess) => Partial<ProcessSpec>;
 }
 
 export class LabProcesses {
@@ -37,15 +44,17 @@ export class LabProcesses {
   }
 
   #prepare(planned: PlannedProcess): SupervisedProcess {
+    const { superviseBy } = this.#options;
     const { layout, enterWordsOf, programWordsOf, sockets, log, onChange } = this.#options;
-    const socket = sockets.get(planned.name);
-    const argv = formatProcessWords(planned, enterWordsOf(planned.vm), programWordsOf(planned));
+    const listenFds = listSocketNames(planned).flatMap((name) => sockets.get(name)?.fd ?? []);
+    const argv = formatProcessWords(planned, enterWordsOf(planned), programWordsOf(planned));
     const spec = {
       name: planned.name,
       argv,
       environment: formatEnvironment(planned),
       logFile: join(layout.logDirectory, `${planned.name.replace("/", "-")}.log`),
-      ...(socket === undefined ? {} : { listenFd: socket.fd }),
+      ...(listenFds.length === 0 ? {} : { listenFds }),
+      ...superviseBy(planned),
     };
     return new SupervisedProcess(spec, log, onChange);
   }

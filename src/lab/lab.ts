@@ -30,6 +30,7 @@ import {
 import type { Holder } from "./mount-space.ts";
 import { netnsPath } from "./namespaces.ts";
 import { formatNodeWords } from "./process-plan.ts";
+import type { LabMachine } from "./vm/lab-machine.ts";
 
 /** Of programs on the lab's hosts; real ones would have processors of their own. */
 export const HOST_NICENESS = 10;
@@ -43,6 +44,8 @@ export interface LabParts {
   readonly holders: readonly Holder[];
   readonly sockets: ReadonlyMap<string, ListeningSocket>;
   readonly processes: LabProcesses;
+  /** By VM; empty where appliances are namespaces. */
+  readonly machines: ReadonlyMap<string, LabMachine>;
   readonly description: LabDescription;
   /** Returns the state; from then on only the lab itself writes it. */
   readonly freezeState: () => LabState;
@@ -85,6 +88,9 @@ export class Lab {
     if (machine === "host") return this.description.host.netns;
     const all = [...this.description.appliances, ...this.description.hosts];
     const found = all.find((entry) => `${entry.tenant}/${entry.name}` === machine);
+    if (found !== undefined && "machine" in found) {
+      throw new FlowliftError("LAB_FAILED", `"${machine}" is a VM: no program can be run in it`);
+    }
     if (found !== undefined) return found.netns;
     throw new FlowliftError("LAB_FAILED", `The lab has no machine "${machine}"`);
   }
@@ -127,8 +133,19 @@ export class Lab {
     await this.#parts.processes.get(name).waitReady();
   }
 
+  /** Returns a VM (`red-gw`). Throws LAB_FAILED where the appliance is a namespace. */
+  machine(vm: string): LabMachine {
+    const found = this.#parts.machines.get(vm);
+    if (found !== undefined) return found;
+    throw new FlowliftError("LAB_FAILED", `The lab has no VM "${vm}"`);
+  }
+
   /** Reboots an appliance (`red-gw`): its processes start again under a new boot id. */
   async rebootAppliance(vm: string): Promise<void> {
+    if (this.#parts.machines.has(vm)) {
+      await this.machine(vm).reboot();
+      return;
+    }
     const kinds = ["manage", "data", "helper"].map((kind) => `${vm}/${kind}`);
     const { tenant, appliance } = this.#findAppliance(vm);
     for (const name of kinds) await this.stopProcess(name, "SIGKILL");

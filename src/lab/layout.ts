@@ -28,6 +28,10 @@ export interface LabLayout {
   /** Node itself. */
   readonly nodeFile: string;
   readonly vmMountPoint: string;
+  /** What VMs boot from, each a file of its own. */
+  readonly imageDirectory: string;
+  /** /dev/kvm and /dev/net/tun as QEMU's users may open them; seen by the lab's processes alone. */
+  readonly deviceDirectory: string;
 }
 
 /** Files of one appliance; the only ones of the lab that its processes see. */
@@ -41,6 +45,16 @@ export interface VmLayout {
   readonly authorizedKeysFile: string;
   readonly serialDirectory: string;
   readonly serialSocket: string;
+  /** Of a VM: QEMU's own files. */
+  readonly machineDirectory: string;
+  readonly dataDisk: string;
+  readonly qmpSocket: string;
+  readonly incomingSocket: string;
+  /** Documents of its first boot. */
+  readonly seedDirectory: string;
+  readonly manageDirectory: string;
+  readonly manageSocket: string;
+  readonly consoleFile: string;
 }
 
 /** Returns the lab's paths. */
@@ -65,6 +79,8 @@ export function layoutLab(runDirectory: string, labName: string): LabLayout {
     appDirectory: join(spaceDirectory, "app"),
     nodeFile: join(spaceDirectory, "node"),
     vmMountPoint: join(spaceDirectory, "vm"),
+    imageDirectory: join(spaceDirectory, "image"),
+    deviceDirectory: join(spaceDirectory, "dev"),
   };
 }
 
@@ -73,6 +89,8 @@ export function layoutVm(layout: LabLayout, vm: string): VmLayout {
   const vmDirectory = join(layout.labDirectory, "vms", vm);
   const etcDirectory = join(vmDirectory, "etc");
   const serialDirectory = join(vmDirectory, "serial");
+  const machineDirectory = join(vmDirectory, "machine");
+  const manageDirectory = join(vmDirectory, "manage");
   return {
     vmDirectory,
     runDirectory: join(vmDirectory, "run"),
@@ -83,6 +101,14 @@ export function layoutVm(layout: LabLayout, vm: string): VmLayout {
     authorizedKeysFile: join(etcDirectory, "authorized_keys"),
     serialDirectory,
     serialSocket: join(serialDirectory, "offload.sock"),
+    machineDirectory,
+    dataDisk: join(machineDirectory, "data.img"),
+    qmpSocket: join(machineDirectory, "qmp.sock"),
+    incomingSocket: join(machineDirectory, "incoming.sock"),
+    seedDirectory: join(vmDirectory, "seed"),
+    manageDirectory,
+    manageSocket: join(manageDirectory, "manage.sock"),
+    consoleFile: join(layout.logDirectory, `${vm}-console.log`),
   };
 }
 

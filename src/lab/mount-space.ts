@@ -23,7 +23,7 @@ export interface Holder {
 }
 
 /** Words must not need quoting; paths of the project may. */
-function quote(word: string): string {
+export function quoteWord(word: string): string {
   return `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
@@ -32,21 +32,23 @@ export function formatLabSpaceScript(
   layout: LabLayout,
   projectRoot: string,
   nodePath: string,
+  moreLines: readonly string[] = [],
 ): string {
-  const app = quote(layout.appDirectory);
-  const node = quote(layout.nodeFile);
-  const bpf = quote(layout.bpfDirectory);
-  const pins = quote(layout.pinDirectory);
+  const app = quoteWord(layout.appDirectory);
+  const node = quoteWord(layout.nodeFile);
+  const bpf = quoteWord(layout.bpfDirectory);
+  const pins = quoteWord(layout.pinDirectory);
   return [
     "set -e",
-    `mount -n --bind ${quote(projectRoot)} ${app}`,
+    `mount -n --bind ${quoteWord(projectRoot)} ${app}`,
     `mount -n -o remount,bind,ro ${app}`,
-    `mount -n --bind ${quote(nodePath)} ${node}`,
+    `mount -n --bind ${quoteWord(nodePath)} ${node}`,
     `mount -n -o remount,bind,ro ${node}`,
     `mount -n -t bpf bpf ${bpf}`,
     `mkdir ${pins}`,
     `chown ${AGENT_UID}:${FLOWLIFT_GID} ${bpf} ${pins}`,
     `chmod 0700 ${bpf} ${pins}`,
+    ...moreLines,
     "echo READY",
     "exec sleep infinity",
   ].join("\n");
@@ -54,15 +56,15 @@ export function formatLabSpaceScript(
 
 /** Returns the script that leaves an appliance nothing of any lab but its own files. */
 export function formatVmSpaceScript(layout: LabLayout, vm: VmLayout, hostName: string): string {
-  const own = quote(vm.vmDirectory);
-  const aside = quote(layout.vmMountPoint);
+  const own = quoteWord(vm.vmDirectory);
+  const aside = quoteWord(layout.vmMountPoint);
   return [
     "set -e",
     `mount -n --bind ${own} ${aside}`,
-    `mount -n -t tmpfs -o mode=755,size=1m flowlift ${quote(layout.labsDirectory)}`,
+    `mount -n -t tmpfs -o mode=755,size=1m flowlift ${quoteWord(layout.labsDirectory)}`,
     `mkdir -p ${own}`,
     `mount -n --move ${aside} ${own}`,
-    `hostname ${quote(hostName)}`,
+    `hostname ${quoteWord(hostName)}`,
     "echo READY",
     "exec sleep infinity",
   ].join("\n");

@@ -23,13 +23,14 @@ export function netnsPath(name: string): string {
 /** Makes and wires all namespaces of the plan. What it made stays behind when it throws. */
 export async function createNamespaces(plan: LabPlan): Promise<void> {
   await runCommand(["ip", "-batch", "-"], formatNamespaceBatch(plan));
-  const kinds = new Map(plan.machines.map((machine) => [machine.netns, machine.kind]));
+  const machines = plan.machines.filter((machine) => machine.vmUid === undefined);
+  const kinds = new Map(machines.map((machine) => [machine.netns, machine.kind]));
   await forEachAtOnce(listNamespaces(plan), async (name) => {
     const script = formatSysctlScript(kinds.get(name) ?? "host-namespace");
     await runCommand(["nsenter", `--net=${netnsPath(name)}`, "sh"], script);
   });
   await runCommand(["ip", "-n", plan.hostNetns, "-batch", "-"], formatHostBatch(plan));
-  await forEachAtOnce(plan.machines, async (machine) => {
+  await forEachAtOnce(machines, async (machine) => {
     await runCommand(["ip", "-n", machine.netns, "-batch", "-"], formatMachineBatch(machine));
   });
 }

@@ -88,7 +88,7 @@ export function formatNamespaceBatch(plan: LabPlan): string {
   return lines(listNamespaces(plan).map((name) => `netns add ${name}`));
 }
 
-/** Returns the batch, run in the host namespace, that makes bridges and all veth pairs. */
+/** Returns the batch, run in the host namespace, that makes bridges, all veth pairs and the VMs' taps. */
 export function formatHostBatch(plan: LabPlan): string {
   const bridges = plan.segments.flatMap(({ bridge, tenant, name }) => [
     `link add ${bridge} type bridge stp_state 0 forward_delay 0 mcast_snooping 0`,
@@ -97,7 +97,9 @@ export function formatHostBatch(plan: LabPlan): string {
   ]);
   const pairs = plan.machines.flatMap((machine) =>
     machine.interfaces.flatMap(({ name, mac, port }) => [
-      `link add ${port.interfaceName} type veth peer name ${name} address ${mac} netns ${machine.netns}`,
+      port.tapUid === undefined
+        ? `link add ${port.interfaceName} type veth peer name ${name} address ${mac} netns ${machine.netns}`
+        : `tuntap add dev ${port.interfaceName} mode tap user ${port.tapUid} group ${port.tapUid} vnet_hdr`,
       `link set ${port.interfaceName} alias ${machine.tenant}/${machine.name}/${name}`,
       `link set ${port.interfaceName} master ${port.bridge}`,
       `link set ${port.interfaceName} up`,

@@ -10,6 +10,8 @@ import type { LabDefinition, LabRoute, LabTenant } from "./definition.ts";
 
 /** The name of the one interface of a host that is no appliance. */
 export const HOST_INTERFACE = "eth0";
+/** The first VM's QEMU; each has a user and a group of its own. */
+export const VM_UID_BASE = 64_100;
 /** Ports of the namespace that plays the host; three decimal digits behind the "p". */
 export const PORTS_MAX = 999;
 
@@ -20,7 +22,7 @@ export interface PlannedSegment {
   readonly bridge: string;
 }
 
-/** The host's end of a veth pair. */
+/** The host's end of a link: of a veth pair, or a tap. */
 export interface PlannedPort {
   readonly interfaceName: string;
   readonly bridge: string;
@@ -28,6 +30,8 @@ export interface PlannedPort {
   readonly segment: string;
   readonly machine: string;
   readonly isVmPort: boolean;
+  /** QEMU's user, where the port is a tap; otherwise it is one end of a veth pair. */
+  readonly tapUid?: number;
 }
 
 export interface PlannedInterface {
@@ -38,12 +42,15 @@ export interface PlannedInterface {
   readonly port: PlannedPort;
 }
 
-/** A namespace of its own: an appliance, a client or a server. */
+/** An appliance, a client or a server: a namespace of its own, or a VM on taps of the host's namespace. */
 export interface PlannedMachine {
   readonly kind: "appliance" | "host";
   readonly tenant: string;
   readonly name: string;
+  /** A VM's is the host's, where its taps are. */
   readonly netns: string;
+  /** User and group of the VM's QEMU; undefined for a namespace. */
+  readonly vmUid?: number;
   readonly interfaces: readonly PlannedInterface[];
   readonly localPrefixes: readonly string[];
   readonly routes: readonly LabRoute[];
@@ -56,15 +63,25 @@ export interface LabPlan {
   readonly machines: readonly PlannedMachine[];
 }
 
+export interface PlanOptions {
+  /** Appliances with processes are VMs. Default: namespaces. */
+  readonly inVms?: boolean;
+}
+
 /** Returns the plan of `definition` under `labName`. */
-export function planLab(definition: LabDefinition, labName: string): LabPlan {
+export function planLab(
+  definition: LabDefinition,
+  labName: string,
+  { inVms = false }: PlanOptions = {},
+): LabPlan {
   const segments: PlannedSegment[] = definition.tenants.flatMap((tenant) =>
     tenant.segments.map((segment) => ({ tenant: tenant.name, name: segment.name, bridge: "" })),
   );
   const numbered = segments.map((segment, index) => ({ ...segment, bridge: `br${index + 1}` }));
-  const planner = new Planner(labName, numbered);
+  const hostNetns = `fl-${labName}-host`;
+  const planner = new Planner(labName, hostNetns, numbered, inVms);
   const machines = definition.tenants.flatMap((tenant, index) => planner.planTenant(tenant, index));
-  return { name: labName, hostNetns: `fl-${labName}-host`, segments: numbered, machines };
+  return { name: labName, hostNetns, segments: numbered, machines };
 }
 
 /** Returns every port in the order of its number. */
@@ -74,7 +91,8 @@ export function listPorts(plan: LabPlan): PlannedPort[] {
 
 /** Returns every namespace of the lab, the host's first. */
 export function listNamespaces(plan: LabPlan): string[] {
-  return [plan.hostNetns, ...plan.machines.map((machine) => machine.netns)];
+  const own = plan.machines.filter((machine) => machine.vmUid === undefined);
+  return [plan.hostNetns, ...own.map((machine) => machine.netns)];
 }
 
 interface Wanted {
@@ -86,12 +104,22 @@ interface Wanted {
 
 class Planner {
   readonly #labName: string;
+  readonly #hostNetns: string;
   readonly #segments: readonly PlannedSegment[];
+  readonly #inVms: boolean;
   #portCount = 0;
+  #vmCount = 0;
 
-  constructor(labName: string, segments: readonly PlannedSegment[]) {
+  constructor(
+    labName: string,
+    hostNetns: string,
+    segments: readonly PlannedSegment[],
+    inVms: boolean,
+  ) {
     this.#labName = labName;
+    this.#hostNetns = hostNetns;
     this.#segments = segments;
+    this.#inVms = inVms;
   }
 
   planTenant(tenant: LabTenant, tenantIndex: number): PlannedMachine[] {
@@ -115,27 +143,38 @@ class Planner {
     tenant: string,
     machine: {
       readonly name: string;
+      readonly processes?: boolean;
       readonly localPrefixes?: readonly string[];
       readonly routes: readonly LabRoute[];
     },
     wanted: readonly Wanted[],
     place: { readonly tenantIndex: number; readonly machineIndex: number },
   ): PlannedMachine {
+    const vmUid =
+      this.#inVms && machine.processes === true ? VM_UID_BASE + this.#vmCount++ : undefined;
     const interfaces = wanted.map((entry, index) => ({
       name: entry.name,
       mac: readMac(entry.mac) ?? deriveMac(kind, place.tenantIndex, place.machineIndex, index),
       addresses: entry.addresses,
       segment: entry.segment,
-      port: this.#planPort(kind, tenant, entry.segment, machine.name),
+      port: this.#planPort({ kind, tenant, segment: entry.segment, machine: machine.name, vmUid }),
     }));
-    const netns = `fl-${this.#labName}-${tenant}-${machine.name}`;
     const { name, localPrefixes = [], routes } = machine;
-    return { kind, tenant, name, netns, interfaces, localPrefixes, routes };
+    const base = { kind, tenant, name, interfaces, localPrefixes, routes };
+    if (vmUid !== undefined) return { ...base, netns: this.#hostNetns, vmUid };
+    return { ...base, netns: `fl-${this.#labName}-${tenant}-${name}` };
   }
 
-  #planPort(kind: string, tenant: string, segmentName: string, machine: string): PlannedPort {
+  #planPort(wanted: {
+    readonly kind: string;
+    readonly tenant: string;
+    readonly segment: string;
+    readonly machine: string;
+    readonly vmUid: number | undefined;
+  }): PlannedPort {
+    const { kind, tenant, machine, vmUid } = wanted;
     const segment = this.#segments.find(
-      (candidate) => candidate.tenant === tenant && candidate.name === segmentName,
+      (candidate) => candidate.tenant === tenant && candidate.name === wanted.segment,
     );
     assert(segment !== undefined, "validated interfaces name a segment of their tenant");
     this.#portCount++;
@@ -144,9 +183,10 @@ class Planner {
       interfaceName: `p${this.#portCount}`,
       bridge: segment.bridge,
       tenant,
-      segment: segmentName,
+      segment: wanted.segment,
       machine,
       isVmPort: kind === "appliance",
+      ...(vmUid === undefined ? {} : { tapUid: vmUid }),
     };
   }
 }

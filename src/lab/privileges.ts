@@ -3,6 +3,7 @@
  *
  * Pure. Source: the table "What each process is" in ARCHITECTURE.md.
  */
+import { VM_UID_BASE } from "./plan.ts";
 
 /** Group of all processes that share sockets. */
 export const FLOWLIFT_GID = 64_000;
@@ -13,6 +14,10 @@ export const CONTROLLER_UID = 64_004;
 export const AGENT_UID = 64_005;
 /** May pass to the agent's socket: the controller. The bridge, on the same host, may not. */
 export const AGENT_CLIENTS_GID = 64_006;
+/** Carries the SSH streams of VMs between loopback and their serial ports. */
+export const CONNECT_UID = 64_007;
+/** Of QEMU processes: may open the lab's own /dev/kvm and /dev/net/tun. */
+export const MACHINES_GID = 64_008;
 /** Programs on client and server machines: nobody. */
 export const NOBODY_UID = 65_534;
 
@@ -36,7 +41,9 @@ export type ProcessKind =
   | "appliance-helper"
   | "bridge"
   | "controller"
-  | "agent";
+  | "agent"
+  | "connect"
+  | "virtual-machine";
 
 const flowlift = (uid: number, ...capabilities: string[]): Privileges => ({
   uid,
@@ -51,7 +58,14 @@ export const PRIVILEGES: Readonly<Record<ProcessKind, Privileges>> = {
   bridge: flowlift(BRIDGE_UID),
   controller: { ...flowlift(CONTROLLER_UID), groups: [AGENT_CLIENTS_GID] },
   agent: flowlift(AGENT_UID, "bpf", "net_admin"),
+  connect: { uid: CONNECT_UID, gid: CONNECT_UID, capabilities: [] },
+  "virtual-machine": machinePrivileges(VM_UID_BASE),
 };
+
+/** Returns what the QEMU of one VM may do: no VM shares its user or group with another. */
+export function machinePrivileges(uid: number): Privileges {
+  return { uid, gid: uid, groups: [MACHINES_GID], capabilities: [] };
+}
 
 /** Clients and servers of the tenants. */
 export const NOBODY: Privileges = {

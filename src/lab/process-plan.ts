@@ -8,7 +8,14 @@ import { vmName } from "./controller-config.ts";
 import type { LabDefinition } from "./definition.ts";
 import { listHostFiles } from "./lab-files.ts";
 import { type LabLayout, layoutVm } from "./layout.ts";
-import { formatSetpriv, PRIVILEGES, type ProcessKind } from "./privileges.ts";
+import type { LabPlan } from "./plan.ts";
+import {
+  formatSetpriv,
+  machinePrivileges,
+  PRIVILEGES,
+  type Privileges,
+  type ProcessKind,
+} from "./privileges.ts";
 
 /** A process of the lab before it is started. */
 export interface PlannedProcess {
@@ -17,6 +24,9 @@ export interface PlannedProcess {
   readonly kind: ProcessKind;
   /** Undefined: the host's namespaces. */
   readonly vm: string | undefined;
+  /** User and group of a VM's QEMU; other kinds have theirs from PRIVILEGES. */
+  readonly vmUid?: number;
+  /** Empty where everything is said in words. */
   readonly settingsFile: string;
   /** Whether it inherits a listening socket. */
   readonly inheritsSocket: boolean;
@@ -29,6 +39,7 @@ const APPLIANCE_KINDS = ["appliance-data", "appliance-helper", "appliance-manage
 /** Returns all processes of the lab that are among `kinds`. */
 export function planProcesses(
   definition: LabDefinition,
+  plan: LabPlan,
   layout: LabLayout,
   kinds: ReadonlySet<ProcessKind>,
 ): PlannedProcess[] {
@@ -49,20 +60,35 @@ export function planProcesses(
   for (const tenant of definition.tenants) {
     for (const appliance of tenant.appliances.filter((entry) => entry.processes)) {
       const vm = vmName({ tenant: tenant.name, name: appliance.name });
-      const { settingsFile } = layoutVm(layout, vm);
-      for (const kind of APPLIANCE_KINDS) {
-        all.push({
-          name: `${vm}/${kind.slice("appliance-".length)}`,
-          kind,
-          vm,
-          settingsFile,
-          inheritsSocket: kind === "appliance-manage",
-          tier: kind === "appliance-manage" ? 1 : 0,
-        });
-      }
+      const machine = plan.machines.find((one) => vmName(one) === vm);
+      all.push(
+        ...(machine?.vmUid === undefined
+          ? planNamespaceProcesses(vm, layoutVm(layout, vm).settingsFile)
+          : planVmProcesses(vm, machine.vmUid)),
+      );
     }
   }
   return all.filter((entry) => kinds.has(entry.kind));
+}
+
+function planNamespaceProcesses(vm: string, settingsFile: string): PlannedProcess[] {
+  return APPLIANCE_KINDS.map((kind) => ({
+    name: `${vm}/${kind.slice("appliance-".length)}`,
+    kind,
+    vm,
+    settingsFile,
+    inheritsSocket: kind === "appliance-manage",
+    tier: kind === "appliance-manage" ? 1 : 0,
+  }));
+}
+
+/** A VM boots while the host's own processes start; it is ready when it answers through its relay. */
+function planVmProcesses(vm: string, vmUid: number): PlannedProcess[] {
+  const base = { vm, vmUid, settingsFile: "", tier: 0 };
+  return [
+    { ...base, name: `${vm}/connect`, kind: "connect", inheritsSocket: true },
+    { ...base, name: `${vm}/machine`, kind: "virtual-machine", inheritsSocket: false, tier: 1 },
+  ];
 }
 
 /**
@@ -82,17 +108,26 @@ export function formatProcessWords(
   enterWords: readonly string[],
   programWords: readonly string[],
 ): string[] {
-  return [
-    "nsenter",
-    ...enterWords,
-    "--",
-    ...formatSetpriv(PRIVILEGES[planned.kind]),
-    ...programWords,
-  ];
+  return ["nsenter", ...enterWords, "--", ...formatSetpriv(privilegesOf(planned)), ...programWords];
+}
+
+function privilegesOf({ kind, vmUid }: PlannedProcess): Privileges {
+  if (kind === "virtual-machine" && vmUid !== undefined) return machinePrivileges(vmUid);
+  return PRIVILEGES[kind];
 }
 
 /** Returns the environment of a process: nothing of whoever started the lab. */
 export function formatEnvironment(planned: PlannedProcess): Record<string, string> {
   const base = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LANG: "C.UTF-8" };
-  return planned.inheritsSocket ? { ...base, LISTEN_FDS: "1" } : base;
+  const count = listSocketNames(planned).length;
+  return count === 0 ? base : { ...base, LISTEN_FDS: String(count) };
+}
+
+/** The controller's second inherited socket: NETCONF for operators. */
+export const CONTROLLER_NETCONF = "controller/netconf";
+
+/** Returns the names of the listening sockets that a process inherits, in order. */
+export function listSocketNames(planned: PlannedProcess): readonly string[] {
+  if (!planned.inheritsSocket) return [];
+  return planned.kind === "controller" ? [planned.name, CONTROLLER_NETCONF] : [planned.name];
 }

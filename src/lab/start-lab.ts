@@ -36,8 +36,16 @@ import {
 import { createNamespaces, isNetnsDirectoryMounted, netnsPath } from "./namespaces.ts";
 import { type LabPlan, listNamespaces, planLab } from "./plan.ts";
 import { PRIVILEGES, type ProcessKind } from "./privileges.ts";
-import { formatNodeWords, type PlannedProcess, planProcesses } from "./process-plan.ts";
+import {
+  formatNodeWords,
+  listSocketNames,
+  type PlannedProcess,
+  planProcesses,
+} from "./process-plan.ts";
 import { recordProcess } from "./process-record.ts";
+import { LabVms } from "./vm/lab-vms.ts";
+import type { LabVmOptions } from "./vm/vm-options.ts";
+import { formatVmSpaceLines } from "./vm/vm-space.ts";
 
 export interface StartLabOptions {
   /** Default: the name in the definition. */
@@ -52,6 +60,8 @@ export interface StartLabOptions {
   readonly driver?: "agent" | "memory";
   /** Runs another program in place of Flowlift's; it gets the same namespaces and privileges. */
   readonly programWordsOf?: (planned: PlannedProcess) => readonly string[];
+  /** Appliances are VMs under QEMU. Default: network namespaces. */
+  readonly vm?: LabVmOptions;
   /** Ends the start; what was built is removed, and the promise rejects. */
   readonly signal?: AbortSignal;
   readonly log?: Log;
@@ -80,7 +90,7 @@ export async function startLab(
   const runDirectory = options.runDirectory ?? RUN_DIRECTORY_DEFAULT;
   await removeDeadLabs(runDirectory, log);
   const name = checkLabName(options.name ?? definition.name);
-  const plan = planLab(definition, name);
+  const plan = planLab(definition, name, { inVms: options.vm !== undefined });
   const layout = layoutLab(runDirectory, name);
   const builder = new LabBuilder(definition, plan, layout, options, log);
   assertLabAbsent(layout, name);
@@ -102,6 +112,7 @@ class LabBuilder {
   readonly #sockets = new Map<string, ListeningSocket>();
   readonly #vmHolders = new Map<string, Holder>();
   readonly #netnsDirectoryWasMounted = isNetnsDirectoryMounted();
+  readonly #vms: LabVms | undefined;
   #space: Holder | undefined;
   #processes: LabProcesses | undefined;
   #description: LabDescription | undefined;
@@ -119,6 +130,7 @@ class LabBuilder {
     this.#layout = layout;
     this.#options = options;
     this.#log = log;
+    if (options.vm !== undefined) this.#vms = new LabVms(plan, layout, options.vm);
   }
 
   /** Undoing a start removes namespaces by name, so none of them may be somebody else's. */
@@ -141,10 +153,11 @@ class LabBuilder {
     writeLabKeys(layout);
     writeApplianceFiles(layout, this.#plan, this.#definition);
     writeHostFiles(layout, this.#plan, this.#definition, this.#options.driver ?? "agent");
+    await this.#vms?.prepare(this.#definition);
     await createNamespaces(this.#plan);
     this.#checkAborted();
     const space = await this.#holdSpaces();
-    const planned = planProcesses(this.#definition, layout, this.#kinds());
+    const planned = planProcesses(this.#definition, this.#plan, layout, this.#kinds());
     this.#openSockets(planned);
     const processes = this.#prepareProcesses(planned, space);
     this.#processes = processes;
@@ -157,6 +170,7 @@ class LabBuilder {
     const description = await describeLab(this.#definition, this.#plan, layout, this.#sockets, {
       asksHostKeys: this.#options.programWordsOf === undefined,
       hasAgent: this.#kinds().has("agent"),
+      vms: this.#vms,
     });
     this.#description = description;
     this.#save();
@@ -168,6 +182,7 @@ class LabBuilder {
       holders: [...this.#vmHolders.values(), space],
       sockets: this.#sockets,
       processes,
+      machines: this.#vms?.listMachines(processes) ?? new Map(),
       description,
       freezeState: () => {
         this.#stopped = true;
@@ -203,10 +218,11 @@ class LabBuilder {
   async #holdSpaces(): Promise<Holder> {
     const layout = this.#layout;
     const nodePath = realpathSync(process.execPath);
-    const script = formatLabSpaceScript(layout, findProjectRoot(), nodePath);
+    const vmLines = this.#vms === undefined ? [] : formatVmSpaceLines(layout, this.#vms.options);
+    const script = formatLabSpaceScript(layout, findProjectRoot(), nodePath, vmLines);
     const space = await holdLabSpace(this.#plan.hostNetns, script);
     this.#space = space;
-    for (const machine of listAppliances(this.#plan)) {
+    for (const machine of listAppliances(this.#plan).filter((one) => one.vmUid === undefined)) {
       const vm = vmName(machine);
       const vmScript = formatVmSpaceScript(layout, layoutVm(layout, vm), vm);
       this.#vmHolders.set(vm, await holdVmSpace(space, machine.netns, vmScript));
@@ -219,7 +235,9 @@ class LabBuilder {
     for (const entry of planned.filter((one) => one.inheritsSocket)) {
       const port =
         entry.vm === undefined ? this.#definition.adminPort : this.#netconfPort(entry.vm);
-      this.#sockets.set(entry.name, openListeningSocket(port));
+      for (const name of listSocketNames(entry)) {
+        this.#sockets.set(name, openListeningSocket(name === entry.name ? port : 0));
+      }
     }
   }
 
@@ -232,20 +250,21 @@ class LabBuilder {
 
   #prepareProcesses(planned: readonly PlannedProcess[], space: Holder): LabProcesses {
     const main = formatNodeWords(this.#layout, this.#distDirectory(), join("cli", "main.js"));
-    const own = (entry: PlannedProcess): readonly string[] => [
-      ...main,
-      entry.kind,
-      "--settings",
-      entry.settingsFile,
-    ];
+    const vms = this.#vms;
+    const own = (entry: PlannedProcess): readonly string[] =>
+      entry.vmUid === undefined || vms === undefined
+        ? [...main, entry.kind, "--settings", entry.settingsFile]
+        : vms.formatProgram(entry, main);
     return new LabProcesses({
       layout: this.#layout,
       planned,
-      enterWordsOf: (vm) => (this.#vmHolders.get(vm ?? "") ?? space).enterWords,
+      enterWordsOf: (entry) => listEnterWords(entry, this.#vmHolders.get(entry.vm ?? "") ?? space),
       programWordsOf: this.#options.programWordsOf ?? own,
       sockets: this.#sockets,
       log: this.#log,
       onChange: () => this.#save(),
+      superviseBy: (entry) =>
+        vms?.superviseBy(entry, this.#sockets.get(`${entry.vm}/connect`)?.port ?? 0) ?? {},
     });
   }
 
@@ -272,4 +291,10 @@ class LabBuilder {
       ...(this.#description === undefined ? {} : { description: this.#description }),
     };
   }
+}
+
+/** A VM's relay serves on the loopback of whoever started the lab; all others live in the lab's network. */
+function listEnterWords(planned: PlannedProcess, holder: Holder): readonly string[] {
+  if (planned.kind !== "connect") return holder.enterWords;
+  return holder.enterWords.filter((word) => word.startsWith("--mount="));
 }

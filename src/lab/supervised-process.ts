@@ -8,7 +8,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync, readFileSync, statSync, truncateSync } from "node:fs";
 import { assert } from "../lib/base/assert.ts";
-import { FlowliftError } from "../lib/base/errors.ts";
+import { describeError, FlowliftError } from "../lib/base/errors.ts";
 import type { Log } from "../lib/base/log.ts";
 import { type ProcessRecord, recordProcess } from "./process-record.ts";
 
@@ -26,8 +26,16 @@ export interface ProcessSpec {
   readonly argv: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
   readonly logFile: string;
-  /** Inherited as descriptor 3. */
-  readonly listenFd?: number;
+  /** Inherited as descriptors 3 and following. */
+  readonly listenFds?: readonly number[];
+  /** Resolves when the child serves. Default: when it has printed READY. */
+  readonly untilServing?: (signal: AbortSignal) => Promise<void>;
+  /** Default: READY_TIMEOUT_MS. */
+  readonly readyTimeoutMs?: number;
+  /** Gets what the child prints. */
+  readonly onOutput?: (chunk: Buffer) => void;
+  /** Words for the message when the child fails, besides its log's last lines. */
+  readonly readTail?: () => string;
 }
 
 export type ProcessState = "stopped" | "starting" | "ready" | "waiting";
@@ -49,6 +57,7 @@ export class SupervisedProcess {
   #restartCount = 0;
   #timer: NodeJS.Timeout | undefined;
   #waiters: { resolve(): void; reject(error: Error): void }[] = [];
+  #serving: AbortController | undefined;
 
   constructor(spec: ProcessSpec, log: Log, onChange: () => void) {
     this.spec = spec;
@@ -70,18 +79,25 @@ export class SupervisedProcess {
     return this.#restartCount;
   }
 
-  /** Starts the child and resolves when it is ready. Rejects when it ends before it ever was. */
-  async start(): Promise<void> {
-    if (!this.#wanted) {
-      this.#wanted = true;
-      this.#failures = 0;
-      this.#spawn();
-    }
+  /**
+   * Starts the child and resolves when it is ready. Rejects when it ends before it ever was. `moreWords`
+   * are for this one start.
+   */
+  async start(moreWords: readonly string[] = []): Promise<void> {
+    this.launch(moreWords);
     await this.waitReady();
   }
 
+  /** Starts the child; whether it becomes ready is for `waitReady()`. */
+  launch(moreWords: readonly string[] = []): void {
+    if (this.#wanted) return;
+    this.#wanted = true;
+    this.#failures = 0;
+    this.#spawn(moreWords);
+  }
+
   /** Resolves when the child is ready, now or later. */
-  waitReady(timeoutMs: number = READY_TIMEOUT_MS): Promise<void> {
+  waitReady(timeoutMs: number = this.spec.readyTimeoutMs ?? READY_TIMEOUT_MS): Promise<void> {
     if (this.#state === "ready") return Promise.resolve();
     return new Promise((resolve, reject) => {
       const timer = setTimeout(
@@ -101,20 +117,36 @@ export class SupervisedProcess {
 
   /** Ends the child for good; SIGKILL follows when it takes too long. */
   async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
+    await this.endBy((child) => void child.kill(signal), STOP_TIMEOUT_MS);
+  }
+
+  /** Lets `ask` end the child for good. Returns false when it took too long and was killed. */
+  async endBy(
+    ask: (child: ChildProcess) => void | Promise<void>,
+    timeoutMs: number,
+  ): Promise<boolean> {
     this.#wanted = false;
     clearTimeout(this.#timer);
     const child = this.#child;
     if (child === undefined) {
       this.#setState("stopped");
-      return;
+      return true;
     }
     const ended = new Promise<void>((resolve) => {
       child.once("close", () => resolve());
     });
-    child.kill(signal);
-    const timer = setTimeout(() => child.kill("SIGKILL"), STOP_TIMEOUT_MS);
-    await ended;
-    clearTimeout(timer);
+    let killed = false;
+    const timer = setTimeout(() => {
+      killed = true;
+      child.kill("SIGKILL");
+    }, timeoutMs);
+    try {
+      await ask(child);
+      await ended;
+    } finally {
+      clearTimeout(timer);
+    }
+    return !killed;
   }
 
   /** Sends a signal and lets the supervisor react, as if it had come from outside. */
@@ -122,16 +154,16 @@ export class SupervisedProcess {
     this.#child?.kill(signal);
   }
 
-  #spawn(): void {
+  #spawn(moreWords: readonly string[] = []): void {
     assert(this.#child === undefined, "a supervised process runs once");
-    const { argv, environment, logFile, listenFd } = this.spec;
-    const [file = "", ...args] = argv;
+    const { argv, environment, logFile, listenFds, onOutput, untilServing } = this.spec;
+    const [file = "", ...args] = [...argv, ...moreWords];
     const logFd = openLog(logFile);
     const child = spawn(file, args, {
       env: environment,
       cwd: "/",
       detached: true,
-      stdio: ["ignore", "pipe", logFd, ...(listenFd === undefined ? [] : [listenFd])],
+      stdio: ["ignore", "pipe", logFd, ...(listenFds ?? [])],
     });
     closeSync(logFd);
     this.#child = child;
@@ -139,10 +171,27 @@ export class SupervisedProcess {
     this.#setState("starting");
     const startedMs = performance.now();
     child.stdout?.on("data", (chunk: Buffer) => {
-      if (this.#state === "starting" && /^READY/m.test(chunk.toString())) this.#becomeReady();
+      onOutput?.(chunk);
+      const says = untilServing === undefined && /^READY/m.test(chunk.toString());
+      if (this.#state === "starting" && says) this.#becomeReady();
     });
+    if (untilServing !== undefined) this.#awaitServing(untilServing);
     child.once("error", (error) => this.#log.error("cannot start", { reason: error.message }));
     child.once("close", (code, signal) => this.#ended(startedMs, code, signal));
+  }
+
+  #awaitServing(untilServing: (signal: AbortSignal) => Promise<void>): void {
+    const serving = new AbortController();
+    this.#serving = serving;
+    untilServing(serving.signal).then(
+      () => {
+        if (!serving.signal.aborted && this.#state === "starting") this.#becomeReady();
+      },
+      (error: unknown) => {
+        if (serving.signal.aborted) return; // The child ended, which tells more.
+        this.#rejectWaiters(`does not serve: ${describeError(error)}`);
+      },
+    );
   }
 
   #becomeReady(): void {
@@ -154,6 +203,7 @@ export class SupervisedProcess {
 
   #ended(startedMs: number, code: number | null, signal: NodeJS.Signals | null): void {
     const wasReady = this.#state === "ready";
+    this.#serving?.abort();
     this.#child = undefined;
     this.#record = undefined;
     if (!this.#wanted) {
@@ -180,7 +230,9 @@ export class SupervisedProcess {
   }
 
   #failure(reason: string): FlowliftError {
-    const tail = readLogTail(this.spec.logFile);
+    const tail = [readLogTail(this.spec.logFile), this.spec.readTail?.() ?? ""]
+      .filter((text) => text !== "")
+      .join(" | ");
     const words = tail === "" ? "" : `; its last words: ${tail}`;
     return new FlowliftError("LAB_FAILED", `Process "${this.spec.name}" ${reason}${words}`);
   }

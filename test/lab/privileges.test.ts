@@ -34,7 +34,8 @@ test("a host's programs hold nothing; ping's file capability stays in the boundi
 
 test("only the controller belongs to the group that reaches the agent's socket", () => {
   const members = Object.entries(PRIVILEGES).filter(([, { groups }]) => groups !== undefined);
-  expect(members.map(([kind]) => kind)).toEqual(["controller"]);
+  expect(members.map(([kind]) => kind)).toEqual(["controller", "virtual-machine"]);
+  expect(PRIVILEGES["virtual-machine"].groups).not.toContain(64006);
   expect(formatSetpriv(PRIVILEGES.controller)).toContain("64006");
   expect(formatSetpriv(PRIVILEGES.controller)).not.toContain("--clear-groups");
 });
