@@ -18,6 +18,12 @@ export interface NetconfTarget {
   readonly port: number;
   readonly user: string;
   readonly keyFile: string;
+  /** `algorithm base64`: the only key that the server may show. Absent: any. */
+  readonly hostKey?: string;
+}
+
+function isExpectedKey(shown: Buffer, expected: string | undefined): boolean {
+  return expected === undefined || shown.toString("base64") === expected.split(" ")[1];
 }
 
 interface Waiter {
@@ -66,6 +72,7 @@ export class NetconfClient {
         port: target.port,
         username: target.user,
         privateKey: readFileSync(target.keyFile),
+        hostVerifier: (shown: Buffer) => isExpectedKey(shown, target.hostKey),
       });
     });
     const client = new NetconfClient(ssh, channel);

@@ -46,6 +46,16 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
     load: async () => (await import("./bridge.ts")).run,
   },
   {
+    name: "tenant",
+    summary: "tenants of a running controller: add, remove, list",
+    load: async () => (await import("./tenant.ts")).run,
+  },
+  {
+    name: "vm",
+    summary: "virtual machines of a running controller: attach, detach, list",
+    load: async () => (await import("./vm.ts")).run,
+  },
+  {
     name: "pki",
     summary: "make the controller's authority and the bridges' certificates",
     load: async () => (await import("./pki.ts")).run,
