@@ -122,6 +122,10 @@ export class ManagementServer {
     return this.#store.reapply();
   }
 
+  load(json: string): Promise<RpcError | undefined> {
+    return this.#store.load(json);
+  }
+
   /** Ends every session and stops listening. */
   close(): void {
     for (const session of this.#registry.list()) session.terminate("The server stops");
