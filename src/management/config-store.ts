@@ -127,6 +127,19 @@ export class ConfigStore {
     });
   }
 
+  async load(json: string): Promise<RpcError | undefined> {
+    const root = this.parseJson(json);
+    if (!root.ok) return root.error;
+    if (this.isCandidateModified) {
+      return applicationError("in-use", "The candidate has changes that are not committed");
+    }
+    this.#candidate = root.value;
+    const done = await this.commit();
+    if (done.ok) return undefined;
+    this.discardChanges();
+    return done.error;
+  }
+
   /** Makes `root` startup. */
   saveStartup(root: DataRoot): Promise<RpcError | undefined> {
     return this.#queue.run(async () => {
