@@ -3,9 +3,11 @@
  *
  * Effect: raises net.netfilter.nf_conntrack_max while labs run, and restores what was found before the
  * first of them. The record is written before the change, so that a killed lab leaves a trace.
+ * Invariant: record and limit change under one lock, so that labs that start together see each other.
  */
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { withDirectoryLock } from "./directory-lock.ts";
 
 export const CONNTRACK_MAX_FILE = "/proc/sys/net/netfilter/nf_conntrack_max";
 /** Entries for all tenants of a machine together; about 320 bytes each, when used. */
@@ -49,6 +51,15 @@ function readLimit(limit: ConntrackLimit): number {
 /** Raises the limit for `labName` where it is too low; returns a line to announce, or undefined. */
 export function raiseConntrackLimit(limit: ConntrackLimit, labName: string): string | undefined {
   if (!existsSync(limit.limitFile)) return undefined; // The kernel's conntrack is not loaded yet.
+  return withDirectoryLock(lockedDirectory(limit), () => raiseLocked(limit, labName));
+}
+
+/** The run directory itself comes and goes with its labs. */
+function lockedDirectory(limit: ConntrackLimit): string {
+  return dirname(limit.runDirectory);
+}
+
+function raiseLocked(limit: ConntrackLimit, labName: string): string | undefined {
   const present = readLimit(limit);
   const record = readRecord(limit);
   if (record !== undefined) {
@@ -68,6 +79,11 @@ export function raiseConntrackLimit(limit: ConntrackLimit, labName: string): str
 
 /** Forgets `labName`; with the last lab the limit is restored, unless somebody else changed it. */
 export function restoreConntrackLimit(limit: ConntrackLimit, labName: string): void {
+  if (!existsSync(recordPath(limit))) return;
+  withDirectoryLock(lockedDirectory(limit), () => restoreLocked(limit, labName));
+}
+
+function restoreLocked(limit: ConntrackLimit, labName: string): void {
   const record = readRecord(limit);
   if (record === undefined) return;
   const labs = record.labs.filter((name) => name !== labName);

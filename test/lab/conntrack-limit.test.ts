@@ -1,4 +1,6 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -7,6 +9,7 @@ import {
   raiseConntrackLimit,
   restoreConntrackLimit,
 } from "../../src/lab/conntrack-limit.ts";
+import { withDirectoryLock } from "../../src/lab/directory-lock.ts";
 
 let folder = "";
 beforeEach(() => {
@@ -56,4 +59,40 @@ test("a kernel without conntrack is left alone", () => {
   const limit = { runDirectory: folder, limitFile: join(folder, "missing") };
   expect(raiseConntrackLimit(limit, "a")).toBeUndefined();
   restoreConntrackLimit(limit, "a");
+});
+
+/** Another lab that is in the middle of its own change; it ends with a mark. */
+async function startOther(seconds: number): Promise<{ mark: string; ended: Promise<unknown> }> {
+  const mark = join(folder, "mark");
+  const script = 'echo held; sleep "$1"; : > "$2"';
+  const words = ["--exclusive", folder, "sh", "-c", script, "sh", String(seconds), mark];
+  const child = spawn("flock", words, { stdio: ["ignore", "pipe", "ignore"] });
+  const ended = once(child, "close");
+  await once(child.stdout, "data");
+  return { mark, ended };
+}
+
+test.each(["raise", "restore"] as const)(
+  "%s waits for a lab that changes the limit now",
+  async (step) => {
+    const limit = makeLimit(1000);
+    if (step === "restore") raiseConntrackLimit(limit, "a");
+    const { mark, ended } = await startOther(0.2);
+    if (step === "raise") raiseConntrackLimit(limit, "a");
+    else restoreConntrackLimit(limit, "a");
+    expect(existsSync(mark)).toBe(true);
+    expect(read(limit)).toBe(step === "raise" ? CONNTRACK_ENTRIES_WANTED : 1000);
+    await ended;
+  },
+);
+
+test("withDirectoryLock() gives up after its time, and leaves the lock free when work throws", async () => {
+  const { ended } = await startOther(0.5);
+  expect(() => withDirectoryLock(folder, () => "mine", 0.05)).toThrow("another program holds it");
+  await ended;
+  const fail = () => {
+    throw new Error("broken");
+  };
+  expect(() => withDirectoryLock(folder, fail)).toThrow("broken");
+  expect(withDirectoryLock(folder, () => "mine", 0.05)).toBe("mine");
 });
