@@ -38,6 +38,8 @@ export interface EndpointCounterOptions {
   readonly netnsPath: string;
   readonly interfaceName: string;
   readonly macs: readonly MacAddress[];
+  /** The interface is a VM's tap: counted is what the vNIC of this address behind it exchanges. */
+  readonly behindTap?: MacAddress;
   /** Absent: the one that was built. */
   readonly objectFile?: string;
 }
@@ -57,19 +59,20 @@ export class EndpointCounter {
   static attach(options: EndpointCounterOptions): EndpointCounter {
     assert(options.macs.length <= ENDPOINT_MACS_MAX, "addresses stay within their bound");
     const object = BpfObject.load(options.objectFile ?? findBpfObject("count"), { entriesMax: {} });
-    const counted = Buffer.alloc(4);
-    for (const mac of options.macs) {
-      const key = Buffer.alloc(8);
-      key.set(macToBytes(mac), 0);
-      object.map("count_macs").update(key, counted);
-    }
+    for (const mac of options.macs) addMac(object, "count_macs", mac);
+    const { behindTap } = options;
+    if (behindTap !== undefined) addMac(object, "count_own", behindTap);
+    const programs =
+      behindTap === undefined
+        ? { ingress: "flowlift_count_received", egress: "flowlift_count_sent" }
+        : { ingress: "flowlift_count_tap_ingress", egress: "flowlift_count_tap_egress" };
     const places = inNetworkNamespace(options.netnsPath, () => {
       const ifindex = findInterface(options.interfaceName);
       const place = { ifindex, handle: TC_HANDLE, priority: TC_PRIORITY };
       const ingress: TcPlace = { ...place, point: "ingress" };
       const egress: TcPlace = { ...place, point: "egress" };
-      attachTc(ingress, object.programFd("flowlift_count_received"));
-      attachTc(egress, object.programFd("flowlift_count_sent"));
+      attachTc(ingress, object.programFd(programs.ingress));
+      attachTc(egress, object.programFd(programs.egress));
       return [ingress, egress];
     });
     return new EndpointCounter(object, options.netnsPath, places);
@@ -105,4 +108,10 @@ export class EndpointCounter {
     }
     return { packets, bytes: total };
   }
+}
+
+function addMac(object: BpfObject, map: string, mac: MacAddress): void {
+  const key = Buffer.alloc(8);
+  key.set(macToBytes(mac), 0);
+  object.map(map).update(key, Buffer.alloc(4));
 }

@@ -83,7 +83,10 @@ export class Ledger {
     const interfaces = appliance.interfaces.map((entry) =>
       EndpointCounter.attach({
         netnsPath: `${NETNS_DIRECTORY}/${appliance.netns}`,
-        interfaceName: entry.name,
+        // Nobody can look into a VM; what its virtio NIC is given and gives passes its tap.
+        ...(appliance.machine === undefined
+          ? { interfaceName: entry.name }
+          : { interfaceName: entry.hostPort, behindTap: macOf(entry.mac) }),
         macs: hosts.filter(({ segment }) => segment === entry.segment).map(({ mac }) => macOf(mac)),
       }),
     );

@@ -2,6 +2,7 @@
 /*
  * An independent witness at an endpoint's own interface: counts what it sends to a VM's vNIC and what it
  * gets from one, in wire packets and layer-3 bytes. Shares nothing with the program that is judged.
+ * At a VM's tap it stands on the host's side, where directions are the other way round.
  *
  * Licence: Apache-2.0 like the project; declares "Dual BSD/GPL" to the kernel.
  */
@@ -31,6 +32,14 @@ struct {
 	__type(key, struct mac);
 	__type(value, __u32);
 } count_macs SEC(".maps");
+
+/* The vNIC behind a tap. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct mac);
+	__type(value, __u32);
+} count_own SEC(".maps");
 
 /* 0: received from a counted MAC; 1: sent to one. */
 struct {
@@ -126,6 +135,25 @@ int flowlift_count_received(struct __sk_buff *skb)
 
 SEC("tc")
 int flowlift_count_sent(struct __sk_buff *skb)
+{
+	return count(skb, 0, 1);
+}
+
+/* Leaves the host through the tap: the VM receives it. */
+SEC("tc")
+int flowlift_count_tap_egress(struct __sk_buff *skb)
+{
+	struct mac mac = {};
+
+	/* What the bridge floods, and multicast, is not this VM's. */
+	if (bpf_skb_load_bytes(skb, 0, mac.octets, 6) || !bpf_map_lookup_elem(&count_own, &mac))
+		return TC_ACT_UNSPEC;
+	return count(skb, 6, 0);
+}
+
+/* Enters the host through the tap: the VM has sent it. */
+SEC("tc")
+int flowlift_count_tap_ingress(struct __sk_buff *skb)
 {
 	return count(skb, 0, 1);
 }
