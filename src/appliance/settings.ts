@@ -23,10 +23,19 @@ export interface ApplianceSettings {
   readonly offloadPort?: {
     readonly kind: "unix" | "device";
     readonly path: string;
+    /** `xml`: the port speaks XML alone. Default: CBOR when the controller offers it. */
+    readonly encoding?: "xml" | "cbor";
   };
+  /** The management port, which carries SSH; none in the lab's namespaces. */
+  readonly managePort?: {
+    readonly kind: "unix" | "device";
+    readonly path: string;
+  };
+  /** What the VM's first boot found (first-boot/report.ts); a JSON file. */
+  readonly firstBootFile?: string;
   /** Names of the data interfaces in mark-index order (first is 1). */
   readonly interfaces: readonly string[];
-  /** Loaded as startup when no startup datastore exists yet (RFC 7951 JSON file). */
+  /** Loaded as startup when no startup datastore exists yet (RFC 7951 JSON, or an XML `<config>`). */
   readonly dayZeroConfigFile?: string;
   /** Distinguishes a reboot of the VM (load startup) from a restart of the process (restore running). */
   readonly bootId: string;

@@ -37,6 +37,7 @@ function formatHelp(): string {
                     ${mockConfigFile()}
   --admin ADDRESS   where /flows, /events, /metrics, /audit, /faults are (default ${ADMIN_DEFAULT})
   --token TOKEN     what they want as bearer token (default: drawn and told)
+  --encoding E      xml: offer no CBOR (default cbor: speak it with whoever offers it too)
 
 faults, also to be changed by POST /faults while it runs:
 ${faults.join("")}`;
@@ -45,7 +46,7 @@ ${faults.join("")}`;
 /** Runs the subcommand. */
 export async function run(args: readonly string[]): Promise<number> {
   const faultFlags = FAULTS.map(([flag]) => flag);
-  const values = ["settings", "listen", "config", "admin", "token", ...faultFlags];
+  const values = ["settings", "listen", "config", "admin", "token", "encoding", ...faultFlags];
   const flags = parseFlags(args, { values, switches: ["mock", "help"], positionalsMax: 0 }, USAGE);
   if (flags.switches.has("help")) {
     process.stdout.write(formatHelp());
@@ -73,11 +74,15 @@ async function runWithFaults({ values }: ParsedFlags): Promise<number> {
   for (const [flag, name] of FAULTS) {
     if (values[flag] !== undefined) faults[name] = Number(values[flag]);
   }
-  const { config, token } = values;
+  const { config, token, encoding = "cbor" } = values;
+  if (encoding !== "xml" && encoding !== "cbor") {
+    throw new FlowliftError("USAGE", `"--encoding" takes "xml" or "cbor"; usage: ${USAGE}`);
+  }
   const options = {
     socketPath: listen.slice("unix:".length),
     adminAddress: values["admin"] ?? ADMIN_DEFAULT,
     faults,
+    encoding: encoding === "xml" ? ("xml" as const) : ("cbor" as const),
     ...(config === undefined ? {} : { configFile: config }),
     ...(token === undefined ? {} : { token }),
   };

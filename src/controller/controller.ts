@@ -30,6 +30,8 @@ export interface ControllerOptions {
   /** Absent: nothing survives the process. */
   readonly stateDirectory?: string;
   readonly statisticsIntervalMs: number;
+  /** Whether sessions may be CBOR. Default: yes. */
+  readonly offersCbor?: boolean;
   /** Every neighbour nobody has seen is taken to be behind the segment's first port. For mocks. */
   readonly assumesLocations?: boolean;
   readonly connectDriver: (host: Host) => Promise<FastPathDriver>;
@@ -134,6 +136,7 @@ export class Controller {
       clock: this.#options.clock,
       log: this.#options.log,
       netconfSessionId: ++this.#netconfSessionId,
+      offersCbor: this.#options.offersCbor ?? true,
       drawToken: (answer) => {
         this.#answers.set(++this.#token, answer);
         return this.#token;
@@ -179,6 +182,8 @@ export class Controller {
     const gone = this.departures.settle();
     if (gone.length > 0) this.#journal?.compact(this.#snapshot());
     for (const vmKey of gone) this.ledger.forgetVm(vmKey, this.#model.vms.keys());
+    if (gone.length > 0)
+      setImmediate(() => this.#hosts.forEach(({ driver }) => void driver.pump()));
     for (const [name, { core, driver }] of this.#hosts) {
       if (this.#model.hosts.has(name) || core.vms.size > 0) continue;
       this.#hosts.delete(name);

@@ -9,7 +9,9 @@ import { err, type Result } from "../lib/base/result.ts";
 import { type ErrorTag, malformedMessage, type RpcError } from "../lib/netconf/rpc-error.ts";
 import { YangContext } from "../lib/yang/yang-context.ts";
 import { defaultYangDirectories } from "../lib/yang/yang-directories.ts";
+import { decodeRpc as decodeCborRpc } from "../offload-protocol/codec-cbor.ts";
 import { decodeRpc, type ReceivedRpc, type RpcRefusal } from "../offload-protocol/codec-xml.ts";
+import type { Encoding } from "../offload-protocol/hello.ts";
 
 /** What concerns the envelope, which libyang does not judge as we must. */
 const ENVELOPE_TAGS: readonly ErrorTag[] = [
@@ -36,11 +38,20 @@ export class MessageValidator {
     return this.#disagreements;
   }
 
-  decode(bytes: Uint8Array): Result<ReceivedRpc, RpcRefusal> {
+  decode(bytes: Uint8Array, encoding: Encoding = "xml"): Result<ReceivedRpc, RpcRefusal> {
+    if (encoding === "cbor") return this.#decodeCbor(bytes);
     const decoded = decodeRpc(bytes);
     if (decoded.ok) return decoded;
     const { messageId, error } = decoded.error;
     return err({ messageId, error: this.#explain(bytes, error) });
+  }
+
+  /** A refused message is explained by what it says in XML. */
+  #decodeCbor(bytes: Uint8Array): Result<ReceivedRpc, RpcRefusal> {
+    const decoded = decodeCborRpc(bytes);
+    if (decoded.ok) return decoded;
+    const { messageId, error, xml } = decoded.error;
+    return err({ messageId, error: xml === undefined ? error : this.#explain(xml, error) });
   }
 
   close(): void {

@@ -114,8 +114,12 @@ function startControllerOf(
   const { stateDirectory, statisticsIntervalMs } = settings;
   const connectDriver = driverConnector(settings);
   const clock = MONOTONIC_CLOCK;
+  const offersCbor = settings.encoding === "cbor";
   return (model) =>
-    Controller.start({ model, clock, log, stateDirectory, statisticsIntervalMs, connectDriver });
+    Controller.start({
+      ...{ model, clock, log, stateDirectory, statisticsIntervalMs, offersCbor },
+      connectDriver,
+    });
 }
 
 /** The file is all there is; it is read again on demand. */

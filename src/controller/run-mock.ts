@@ -30,6 +30,8 @@ export interface MockOptions {
   /** Absent: drawn, and told. */
   readonly token?: string;
   readonly faults: Readonly<Record<string, number>>;
+  /** `xml`: CBOR is not offered. */
+  readonly encoding?: "xml" | "cbor";
 }
 
 export interface MockAddresses {
@@ -63,6 +65,7 @@ export async function runMock(
     clock: MONOTONIC_CLOCK,
     log,
     statisticsIntervalMs: MOCK_STATISTICS_INTERVAL_MS,
+    offersCbor: options.encoding !== "xml",
     assumesLocations: true,
     connectDriver: async () => new MockDriver(faults),
   });

@@ -7,6 +7,7 @@
 import { existsSync, lstatSync, unlinkSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { FlowliftError } from "../lib/base/errors.ts";
+import { CBOR_ENVELOPE, CBOR_ERROR, CBOR_REPLY } from "../offload-protocol/codec-cbor.ts";
 import { encodeMarker, encodeMessage, FrameDecoder } from "../offload-protocol/framing.ts";
 import type { Controller } from "./controller.ts";
 import type { MockFaults } from "./mock-faults.ts";
@@ -98,5 +99,7 @@ function socketTransport(socket: Socket, faults: MockFaults): VmTransport {
 
 /** Only answers are lost or reordered: events must come in order, as on a real port. */
 function isRpcReply(bytes: Uint8Array): boolean {
+  const isCbor = bytes[0] === CBOR_ENVELOPE;
+  if (isCbor) return bytes[1] === CBOR_REPLY || bytes[1] === CBOR_ERROR;
   return /^<(?:nc:)?rpc-reply/.test(Buffer.from(bytes.subarray(0, 16)).toString("latin1"));
 }

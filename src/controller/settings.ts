@@ -22,6 +22,8 @@ export interface ControllerSettings {
   readonly statisticsIntervalMs: number;
   /** Where operators reach NETCONF over SSH; undefined: the configuration file is all there is. */
   readonly netconf: NetconfSettings | undefined;
+  /** `xml`: the serial ports speak XML alone. Default: CBOR where the VM offers it. */
+  readonly encoding: "xml" | "cbor";
   /** With the memory driver: flows that its table holds. */
   readonly tableFlowsMax: number | undefined;
 }
@@ -75,6 +77,10 @@ function readSettings(json: unknown): ControllerSettings {
   if (driver !== "memory" && driver !== "agent") {
     throw new Problem('"driver" must be "memory" or "agent"');
   }
+  const encoding = members["encoding"] ?? "cbor";
+  if (encoding !== "xml" && encoding !== "cbor") {
+    throw new Problem('"encoding" must be "cbor" or "xml"');
+  }
   const runDirectory = textOf(members, "runDirectory");
   return {
     stateDirectory: textOf(members, "stateDirectory"),
@@ -88,6 +94,7 @@ function readSettings(json: unknown): ControllerSettings {
     statisticsIntervalMs:
       numberOf(members, "statisticsIntervalMs", STATISTICS_INTERVAL_MIN_MS) ??
       STATISTICS_INTERVAL_DEFAULT_MS,
+    encoding,
     tableFlowsMax: numberOf(members, "tableFlowsMax", 1),
     netconf: readNetconf(members["netconf"]),
   };

@@ -9,12 +9,8 @@ import { randomBytes } from "node:crypto";
 import type { Clock } from "../lib/base/clock.ts";
 import type { Log } from "../lib/base/log.ts";
 import { protocolError, type RpcError } from "../lib/netconf/rpc-error.ts";
-import {
-  encodeErrorReply,
-  encodeNotification,
-  encodeReply,
-} from "../offload-protocol/codec-xml.ts";
 import type { SessionId } from "../offload-protocol/framing.ts";
+import { codecOf, type MessageCodec } from "../offload-protocol/message-codec.ts";
 import type {
   FlowStatistic,
   OffloadNotification,
@@ -57,6 +53,8 @@ export interface VmSessionOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly netconfSessionId: number;
+  /** Whether CBOR is offered; the VM may still choose XML. */
+  readonly offersCbor: boolean;
   /** Returns a token and remembers where the answer goes. */
   readonly drawToken: (answer: (reply: OffloadReply) => void) => number;
   readonly dropToken: (token: number) => void;
@@ -70,6 +68,8 @@ export interface VmSessionOptions {
 export class VmSession {
   readonly #options: VmSessionOptions;
   #session: SessionState = SESSION_STOPPED;
+  /** Of the session that is open. */
+  #codec: MessageCodec = codecOf("xml");
   #isCreditDue = false;
   #creditTold = 0;
   #creditTimer: NodeJS.Timeout | undefined;
@@ -85,11 +85,12 @@ export class VmSession {
 
   /** Takes what the transport brought. */
   take(event: SessionEvent): void {
-    const { clock, netconfSessionId } = this.#options;
+    const { clock, netconfSessionId, offersCbor } = this.#options;
     const { state, effects } = stepSession(this.#session, event, {
       nowMs: clock.nowMs(),
       drawSessionId: () => randomBytes(8).toString("hex") as SessionId,
       netconfSessionId,
+      offersCbor,
     });
     this.#session = state;
     for (const effect of effects) this.#carryOut(effect);
@@ -150,7 +151,12 @@ export class VmSession {
         transport.sendMessage(effect.bytes);
         return;
       case "opened":
-        log.info("session opened", { vm: state.vm.key, session: effect.own });
+        this.#codec = codecOf(effect.encoding);
+        log.info("session opened", {
+          vm: state.vm.key,
+          session: effect.own,
+          encoding: effect.encoding,
+        });
         state.isConnected = true;
         state.events.rewind();
         this.#isCreditDue = true;
@@ -172,7 +178,7 @@ export class VmSession {
     const { core, state, validator, clock, drawToken, dropToken, onWork, onRequest } =
       this.#options;
     const receivedMs = clock.nowMs();
-    const decoded = validator.decode(bytes);
+    const decoded = validator.decode(bytes, this.#codec.encoding);
     if (!decoded.ok) {
       this.#refuse(decoded.error.messageId, decoded.error.error);
       return;
@@ -195,18 +201,18 @@ export class VmSession {
   }
 
   #answer(messageId: string, reply: OffloadReply): void {
-    this.#options.transport.sendMessage(Buffer.from(encodeReply(messageId, reply)));
+    this.#options.transport.sendMessage(this.#codec.encodeReply(messageId, reply));
     if (reply.kind !== "get-flows") this.#isCreditDue = true;
   }
 
   #refuse(messageId: string | undefined, error: RpcError): void {
     this.#options.onRpcError(error);
-    this.#options.transport.sendMessage(Buffer.from(encodeErrorReply(messageId, [error])));
+    this.#options.transport.sendMessage(this.#codec.encodeErrorReply(messageId, [error]));
   }
 
   #notify(notification: OffloadNotification): void {
     const eventTime = new Date().toISOString();
-    this.#options.transport.sendMessage(Buffer.from(encodeNotification(eventTime, notification)));
+    this.#options.transport.sendMessage(this.#codec.encodeNotification(eventTime, notification));
   }
 
   #scheduleRetry(): void {

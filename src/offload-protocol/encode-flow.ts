@@ -34,6 +34,11 @@ function encodeRule(rule: FlowRule): string {
   );
 }
 
+/** Returns how many bytes the rules of a flow take. */
+export function xmlRulesBytes(rules: readonly FlowRule[]): number {
+  return rules.reduce((bytes, rule) => bytes + Buffer.byteLength(encodeRule(rule)), 0);
+}
+
 function encodeDirection({ match, rewrite, egress }: FlowDirection): string {
   return (
     `<match><vnic>${match.vnic}</vnic><protocol>${match.protocol}</protocol>` +

@@ -6,13 +6,16 @@
  *
  * Pure: bytes in, items out. Source: RFC 6242 §4.2; docs/offload-binding.md §4.
  * Invariant: the items do not depend on how the stream was cut. 0xFF always starts a marker: UTF-8
- * never contains it. Whatever came before a marker is forgotten, partial chunk and message included.
+ * never contains it, and what is not UTF-8 is escaped: 0xFE as 0xFE 0x00, 0xFF as 0xFE 0x01. Sizes of chunks
+ * and limits count bytes on the wire, which are never fewer. Whatever came before a marker is forgotten, partial chunk and message included.
  * Limit: MESSAGE_BYTES_MAX, CHUNK_BYTES_MAX, or what the caller gives below them.
  */
 import { assert } from "../lib/base/assert.ts";
 import { ChunkDecoder, encodeChunked, type FramingError } from "../lib/netconf/framing.ts";
 import { CHUNK_BYTES_MAX, MESSAGE_BYTES_MAX } from "./messages.ts";
 
+/** What stands before 0x00 for itself, and before 0x01 for the marker byte. */
+export const ESCAPE_BYTE = 0xfe;
 /** Occurs nowhere on the wire but at the start of a marker. */
 export const MARKER_BYTE = 0xff;
 export const SESSION_ID_DIGITS = 16;
@@ -26,7 +29,7 @@ const STEP_BYTES = 4096;
 /** 16 lower-case hexadecimal digits, drawn at random by the side that starts a session. */
 export type SessionId = string & { readonly brand: "SessionId" };
 
-export type FrameViolation = FramingError["kind"] | "marker-malformed";
+export type FrameViolation = FramingError["kind"] | "marker-malformed" | "escape-malformed";
 
 export type FrameItem =
   | { readonly kind: "marker"; readonly sessionId: SessionId }
@@ -134,11 +137,17 @@ export class FrameDecoder {
       const messages = this.#chunks.push(bytes.subarray(at, end));
       const failure = this.#chunks.failure;
       at = end;
-      if (messages.ok)
-        for (const message of messages.value) take({ kind: "message", bytes: message });
+      if (messages.ok) for (const message of messages.value) this.#deliver(message, take);
       if (failure !== undefined) this.#violate(failure.kind, take);
     }
     this.#droppedBytes += bytes.length - at;
+  }
+
+  #deliver(message: Buffer, take: (item: FrameItem) => void): void {
+    if (this.#state !== "chunks") return; // Whoever took the message before wants no more.
+    const bytes = unescapeMessage(message);
+    if (bytes === undefined) this.#violate("escape-malformed", take);
+    else take({ kind: "message", bytes });
   }
 
   #violate(what: FrameViolation, take: (item: FrameItem) => void): void {
@@ -160,7 +169,50 @@ export function encodeMarker(sessionId: SessionId): Buffer {
   return marker;
 }
 
-/** Returns the chunks of a message; its bytes are UTF-8, so none of them is 0xFF. */
+/** Returns the chunks of a message. In UTF-8 there is nothing to escape. */
 export function encodeMessage(message: string | Uint8Array): Buffer {
-  return encodeChunked(message, CHUNK_BYTES_MAX);
+  if (typeof message === "string") return encodeChunked(message, CHUNK_BYTES_MAX);
+  return encodeChunked(escapeMessage(message), CHUNK_BYTES_MAX);
+}
+
+/** Returns the bytes that travel: without the marker byte. */
+export function escapeMessage(message: Uint8Array): Buffer {
+  const bytes = Buffer.from(message.buffer, message.byteOffset, message.byteLength);
+  let count = 0;
+  const places: number[] = [];
+  for (const byte of [ESCAPE_BYTE, MARKER_BYTE]) {
+    for (let at = bytes.indexOf(byte); at >= 0; at = bytes.indexOf(byte, at + 1)) places.push(at);
+  }
+  if (places.length === 0) return bytes;
+  places.sort((a, b) => a - b);
+  const escaped = Buffer.allocUnsafe(bytes.length + places.length);
+  let from = 0;
+  for (const at of places) {
+    bytes.copy(escaped, from + count, from, at);
+    escaped[at + count] = ESCAPE_BYTE;
+    count++;
+    escaped[at + count] = (bytes[at] ?? 0) - ESCAPE_BYTE;
+    from = at + 1;
+  }
+  bytes.copy(escaped, from + count, from);
+  return escaped;
+}
+
+/** Returns the message, or undefined when an escape byte stands before anything but 0x00 and 0x01. */
+export function unescapeMessage(bytes: Buffer): Buffer | undefined {
+  const first = bytes.indexOf(ESCAPE_BYTE);
+  if (first < 0) return bytes;
+  let from = 0;
+  let length = 0;
+  // In place: what is written never overtakes what is read.
+  for (let at = first; at >= 0; at = bytes.indexOf(ESCAPE_BYTE, from)) {
+    const code = bytes[at + 1];
+    if (code !== 0 && code !== 1) return undefined;
+    bytes.copyWithin(length, from, at);
+    length += at - from;
+    bytes[length++] = ESCAPE_BYTE + code;
+    from = at + 2;
+  }
+  bytes.copyWithin(length, from);
+  return bytes.subarray(0, length + bytes.length - from);
 }

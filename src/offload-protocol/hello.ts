@@ -16,9 +16,17 @@ export const OFFLOAD_REVISION = "2026-11-21";
 export const BASE_1_1 = "urn:ietf:params:netconf:base:1.1";
 export const OFFLOAD_CAPABILITY: string = `${OFFLOAD_NAMESPACE}?module=flowlift-offload&revision=${OFFLOAD_REVISION}`;
 
+/** Offered by a side that can do CBOR; used when both offer it. */
+export const CBOR_CAPABILITY = "urn:flowlift:offload-binding:cbor:1.0";
+
+/** How messages after the hellos are written. */
+export type Encoding = "xml" | "cbor";
+
 export interface Hello {
   readonly own: SessionId;
   readonly echo: SessionId;
+  /** What the sender can do beside XML. Absent: nothing. */
+  readonly offersCbor?: boolean;
   /** Only the controller, which is the NETCONF server, sends one. */
   readonly netconfSessionId?: number;
 }
@@ -42,6 +50,7 @@ export function encodeHello(hello: Hello): Buffer {
     `<hello xmlns="${NETCONF_NAMESPACE}"><capabilities>` +
       `<capability>${BASE_1_1}</capability>` +
       `<capability>${OFFLOAD_CAPABILITY.replaceAll("&", "&amp;")}</capability>` +
+      (hello.offersCbor === true ? `<capability>${CBOR_CAPABILITY}</capability>` : "") +
       `</capabilities>${id}` +
       `<session xmlns="${BINDING_NAMESPACE}" own="${hello.own}" echo="${hello.echo}"/></hello>`,
   );
@@ -70,7 +79,7 @@ function readSessionId(session: XmlElement, name: string): SessionId | undefined
   return attribute === undefined ? undefined : parseSessionId(attribute.value);
 }
 
-function readCapabilities(root: XmlElement, ids: Hello): Result<ReceivedHello, HelloError> {
+function readCapabilities(root: XmlElement, session: Hello): Result<ReceivedHello, HelloError> {
   const list = childOf(root, "capabilities", NETCONF_NAMESPACE);
   const capabilities =
     list === undefined ? [] : childrenOf(list, "capability").map((each) => each.text.trim());
@@ -80,6 +89,8 @@ function readCapabilities(root: XmlElement, ids: Hello): Result<ReceivedHello, H
   if (lacks !== undefined) {
     return err({ kind: "hello-incompatible", message: `The hello does not offer "${lacks}"` });
   }
+  const offersCbor = capabilities.includes(CBOR_CAPABILITY);
+  const ids: Hello = offersCbor ? { ...session, offersCbor } : session;
   const id = childOf(root, "session-id", NETCONF_NAMESPACE)?.text.trim();
   if (id === undefined) return ok({ ...ids, capabilities });
   if (!/^[1-9]\d{0,9}$/.test(id)) return malformed("its session-id is no number");

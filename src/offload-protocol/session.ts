@@ -12,7 +12,7 @@
  * Limit: one retry per back-off step, RETRY_MIN_MS doubling to RETRY_MAX_MS.
  */
 import type { FrameItem, SessionId } from "./framing.ts";
-import { decodeHello, encodeHello, type ReceivedHello } from "./hello.ts";
+import { decodeHello, type Encoding, encodeHello, type ReceivedHello } from "./hello.ts";
 
 export const RETRY_MIN_MS = 1_000;
 export const RETRY_MAX_MS = 8_000;
@@ -57,7 +57,13 @@ export type SessionEffect =
   | { readonly kind: "send-marker"; readonly sessionId: SessionId }
   /** A hello, not yet framed. */
   | { readonly kind: "send-hello"; readonly bytes: Buffer }
-  | { readonly kind: "opened"; readonly own: SessionId; readonly hello: ReceivedHello }
+  | {
+      readonly kind: "opened";
+      readonly own: SessionId;
+      readonly hello: ReceivedHello;
+      /** CBOR when both sides offer it. */
+      readonly encoding: Encoding;
+    }
   | { readonly kind: "deliver"; readonly bytes: Buffer }
   /** The session that was open is over; answers that were awaited will not come. */
   | { readonly kind: "closed"; readonly why: "peer-restarted" | "lost" | "stopped" };
@@ -68,6 +74,8 @@ export interface SessionSurroundings {
   drawSessionId(): SessionId;
   /** Given by the controller only: its NETCONF session-id. */
   readonly netconfSessionId?: number;
+  /** Whether our hellos offer CBOR; the same for all steps. Default: XML alone. */
+  readonly offersCbor?: boolean;
 }
 
 export interface SessionStep {
@@ -106,7 +114,7 @@ export function stepSession(
     case "marker":
       return takeMarker(state, event.sessionId, around);
     case "message":
-      return takeMessage(state, event.bytes);
+      return takeMessage(state, event.bytes, around);
     case "violation":
     case "lost":
       return state.phase === "open"
@@ -156,7 +164,12 @@ function greeting(
   const marker: SessionEffect = { kind: "send-marker", sessionId: own };
   if (peer === undefined) return [marker];
   const id = around.netconfSessionId;
-  const hello = { own, echo: peer, ...(id === undefined ? {} : { netconfSessionId: id }) };
+  const hello = {
+    own,
+    echo: peer,
+    offersCbor: around.offersCbor ?? false,
+    ...(id === undefined ? {} : { netconfSessionId: id }),
+  };
   return [marker, { kind: "send-hello", bytes: encodeHello(hello) }];
 }
 
@@ -181,7 +194,7 @@ function takeMarker(
   };
 }
 
-function takeMessage(state: SessionState, bytes: Buffer): SessionStep {
+function takeMessage(state: SessionState, bytes: Buffer, around: SessionSurroundings): SessionStep {
   const next: SessionState = { ...state, expectHello: false };
   if (state.phase === "open") {
     return state.expectHello
@@ -194,9 +207,11 @@ function takeMessage(state: SessionState, bytes: Buffer): SessionStep {
   if (hello.value.echo !== state.own || hello.value.own !== state.peer) {
     return { state: count(next, "staleHellos"), effects: [] };
   }
+  const isCbor = hello.value.offersCbor === true && around.offersCbor === true;
+  const encoding: Encoding = isCbor ? "cbor" : "xml";
   return {
     state: { ...count(next, "opened"), phase: "open", retries: 0, retryAtMs: undefined },
-    effects: [{ kind: "opened", own: state.own, hello: hello.value }],
+    effects: [{ kind: "opened", own: state.own, hello: hello.value, encoding }],
   };
 }
 

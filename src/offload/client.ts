@@ -7,13 +7,13 @@
 import type { Clock } from "../lib/base/clock.ts";
 import type { Log } from "../lib/base/log.ts";
 import type { SerialPort } from "../lib/serial/port.ts";
-import { decodeServerMessage, encodeRpc } from "../offload-protocol/codec-xml.ts";
 import {
   encodeMarker,
   encodeMessage,
   FrameDecoder,
   type SessionId,
 } from "../offload-protocol/framing.ts";
+import { codecOf, type MessageCodec } from "../offload-protocol/message-codec.ts";
 import type {
   OffloadNotification,
   OffloadReply,
@@ -41,6 +41,8 @@ export interface OffloadClientOptions {
   readonly clock: Clock;
   readonly log: Log;
   drawSessionId(): SessionId;
+  /** Whether CBOR is offered; used when the controller offers it too. */
+  readonly offersCbor: boolean;
 }
 
 export class OffloadClient {
@@ -48,6 +50,8 @@ export class OffloadClient {
   readonly #handlers: OffloadClientHandlers;
   readonly #decoder = new FrameDecoder();
   #session: SessionState = SESSION_STOPPED;
+  /** Of the session that is open. */
+  #codec: MessageCodec = codecOf("xml");
   readonly #asked = new Map<string, OffloadRequest["kind"]>();
   #retryTimer: NodeJS.Timeout | undefined;
 
@@ -66,12 +70,17 @@ export class OffloadClient {
     if (port.isUp) port.onUp();
   }
 
+  /** How requests are written now; a caller asks it for sizes. */
+  get codec(): MessageCodec {
+    return this.#codec;
+  }
+
   /** Sends a request; without a session it is dropped, and `onDown` was or will be called. */
   send(requestId: number, request: OffloadRequest): void {
     if (this.#session.phase !== "open") return;
     const messageId = String(requestId);
     this.#asked.set(messageId, request.kind);
-    this.#write(encodeMessage(encodeRpc(messageId, request)));
+    this.#write(encodeMessage(this.#codec.encodeRpc(messageId, request)));
   }
 
   /** Ends the session and begins a new one. */
@@ -87,8 +96,9 @@ export class OffloadClient {
   }
 
   #step(event: SessionEvent): void {
-    const { clock, drawSessionId } = this.#options;
-    const step = stepSession(this.#session, event, { nowMs: clock.nowMs(), drawSessionId });
+    const { clock, drawSessionId, offersCbor } = this.#options;
+    const nowMs = clock.nowMs();
+    const step = stepSession(this.#session, event, { nowMs, drawSessionId, offersCbor });
     this.#session = step.state;
     for (const effect of step.effects) this.#carryOut(effect);
     this.#armRetry();
@@ -103,7 +113,8 @@ export class OffloadClient {
         this.#write(encodeMessage(effect.bytes));
         break;
       case "opened":
-        this.#options.log.info("the offload session is open");
+        this.#codec = codecOf(effect.encoding);
+        this.#options.log.info("the offload session is open", { encoding: effect.encoding });
         this.#handlers.onUp();
         break;
       case "closed":
@@ -118,7 +129,9 @@ export class OffloadClient {
   }
 
   #deliver(bytes: Buffer): void {
-    const message = decodeServerMessage(bytes, (messageId) => this.#asked.get(messageId));
+    const message = this.#codec.decodeServerMessage(bytes, (messageId) =>
+      this.#asked.get(messageId),
+    );
     if (!message.ok) {
       this.reset(`a message cannot be read: ${message.error.message}`);
       return;

@@ -16,7 +16,12 @@ import type {
 
 export interface OffloadOptions {
   /** Absent: flows are followed and policy is applied, nothing is ever requested. */
-  readonly port?: { readonly kind: "unix" | "device"; readonly path: string };
+  readonly port?: {
+    readonly kind: "unix" | "device";
+    readonly path: string;
+    /** `xml`: CBOR is not offered. Default: CBOR when the controller offers it. */
+    readonly encoding?: "xml" | "cbor";
+  };
   readonly judge: JudgeFlow;
   /** Number of the policy that `judge` stands for; carried in requests. */
   readonly policyEpoch: bigint;

@@ -120,6 +120,7 @@ class OffloadShell implements OffloadHandle {
         clock,
         log,
         drawSessionId: () => randomBytes(8).toString("hex") as SessionId,
+        offersCbor: port.encoding !== "xml",
       },
       {
         onUp: () => this.#handle({ kind: "session-up" }),
