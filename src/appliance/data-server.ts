@@ -12,14 +12,14 @@ import { type LocalRpcHandlers, type LocalRpcPeer, listenLocalRpc } from "../lib
 import { createLog, type Log } from "../lib/base/log.ts";
 import { parseInterfaceName } from "../lib/nft/identifier.ts";
 import type { ConfigData } from "../lib/service/provider.ts";
+import { awaitApplianceSettings } from "./await-settings.ts";
 import { DataPlane } from "./data-plane.ts";
-import { readApplianceSettings } from "./manage-settings.ts";
 import { RULESET_INTERFACES_MAX } from "./ruleset.ts";
 import { type ApplianceSettings, DATA_SOCKET_NAME } from "./settings.ts";
 
 /** Runs until a signal; resolves when everything is closed. */
-export async function serveData(settingsFile: string): Promise<void> {
-  const settings = readDataSettings(settingsFile);
+export async function serveData(settingsFile: string, waits: boolean): Promise<void> {
+  const settings = await readDataSettings(settingsFile, waits);
   requireCapabilities("appliance-data", ["CAP_NET_ADMIN"]);
   const log = createLog(`appliance-data[${settings.name}]`);
   mkdirSync(settings.runDirectory, { recursive: true });
@@ -90,8 +90,8 @@ function readConfig(params: unknown): ConfigData {
 }
 
 /** Throws CONFIG_FILE_INVALID. */
-function readDataSettings(path: string): ApplianceSettings {
-  const settings = readApplianceSettings(path);
+async function readDataSettings(path: string, waits: boolean): Promise<ApplianceSettings> {
+  const settings = await awaitApplianceSettings(path, waits);
   const problem = findInterfaceProblem(settings.interfaces);
   if (problem === undefined) return settings;
   throw new FlowliftError("CONFIG_FILE_INVALID", `Settings "${path}": ${problem}`);

@@ -1,8 +1,8 @@
 /**
  * The appliance's root helper: a closed list of operations, asked for over a local socket.
  *
- * Effect: changes the kernel's host name (of this process's UTS namespace). Nothing else; what is
- * not in HELPER_OPERATIONS is refused. Whoever may open the socket (mode 0660) may ask.
+ * Effect: changes the kernel's host name (of this process's UTS namespace); in a VM, what guest-operations.ts
+ * lists besides. Everything else is refused. Whoever may open the socket (mode 0660) may ask.
  */
 import { chownSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import type { Server } from "node:net";
@@ -10,24 +10,16 @@ import { dirname, join } from "node:path";
 import { FlowliftError } from "../lib/base/errors.ts";
 import { type LocalRpcHandlers, listenLocalRpc } from "../lib/base/local-rpc.ts";
 import type { Log } from "../lib/base/log.ts";
+import { isHostname } from "./hostname.ts";
 import { type ApplianceSettings, HELPER_SOCKET_NAME } from "./settings.ts";
 
 const HOSTNAME_FILE = "/proc/sys/kernel/hostname";
-/** linux/include/uapi/linux/utsname.h: __NEW_UTS_LEN. */
-export const HOSTNAME_BYTES_MAX = 64;
 const SOCKET_MODE = 0o660;
 
 /** The kernel's host name; an argument, so that tests need no namespace. */
 export interface HostnameFile {
   read(): string;
   write(hostname: string): void;
-}
-
-/** Labels of letters, digits and inner hyphens, joined by dots (RFC 1123 §2.1). */
-export function isHostname(value: unknown): value is string {
-  if (typeof value !== "string" || value.length > HOSTNAME_BYTES_MAX) return false;
-  const label = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?";
-  return new RegExp(`^${label}(?:\\.${label})*$`).test(value);
 }
 
 /** Returns the operations. Every other name is refused by the local socket's own rule. */
@@ -47,14 +39,18 @@ export function makeHelperOperations(file: HostnameFile, log: Log): LocalRpcHand
   };
 }
 
-/** Listens on helper.sock, which belongs to the group of its directory. */
-export async function startHelper(settings: ApplianceSettings, log: Log): Promise<Server> {
+/** Listens on helper.sock, which belongs to the group of its directory. `more`: operations of a VM. */
+export async function startHelper(
+  settings: ApplianceSettings,
+  log: Log,
+  more: LocalRpcHandlers = {},
+): Promise<Server> {
   const path = join(settings.runDirectory, HELPER_SOCKET_NAME);
   const file: HostnameFile = {
     read: () => readFileSync(HOSTNAME_FILE, "utf8"),
     write: (name) => writeFileSync(HOSTNAME_FILE, name),
   };
-  const operations = makeHelperOperations(file, log);
+  const operations = { ...makeHelperOperations(file, log), ...more };
   const server = await listenLocalRpc(path, operations, undefined, SOCKET_MODE);
   chownSync(path, 0, statSync(dirname(path)).gid);
   return server;

@@ -26,6 +26,11 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
     load: async () => (await import("./lab.ts")).run,
   },
   {
+    name: "connect",
+    summary: "reach a VM's NETCONF through its management port, from the host",
+    load: async () => (await import("./connect.ts")).run,
+  },
+  {
     name: "bench",
     summary: "measure: bench NAME [--json]",
     load: async () => (await import("./bench.ts")).run,

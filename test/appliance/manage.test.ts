@@ -1,9 +1,6 @@
 import { afterEach, describe, expect, test } from "vitest";
-import {
-  HOSTNAME_BYTES_MAX,
-  isHostname,
-  makeHelperOperations,
-} from "../../src/appliance/helper.ts";
+import { makeHelperOperations } from "../../src/appliance/helper.ts";
+import { HOSTNAME_BYTES_MAX, isHostname } from "../../src/appliance/hostname.ts";
 import { readAutoSave } from "../../src/appliance/manage-applier.ts";
 import {
   checkApplianceSettings,
