@@ -14,6 +14,10 @@ export interface LeafNode {
   readonly schema: SchemaNode;
   readonly value: string;
   readonly prefixes: Prefixes;
+  /** Nobody set it, and the reader wants to know (RFC 6243, report-all-tagged). */
+  readonly isDefault?: boolean;
+  /** Attributes for a reader, as XML text that starts with a blank (origin, RFC 8342 §5.3.4). */
+  readonly attributes?: string;
 }
 
 /** A container or one entry of a list. */
@@ -21,6 +25,8 @@ export interface ContainerNode {
   readonly kind: "container";
   readonly schema: SchemaNode;
   readonly children: ReadonlyMap<SchemaNode, DataNode>;
+  /** As of a leaf. */
+  readonly attributes?: string;
 }
 
 /** All entries of a list or leaf-list, in order, by their key. */

@@ -1,19 +1,27 @@
 /**
- * Instance data as XML text. Pure. Source: RFC 7950 §7.5.7 and its siblings.
+ * Instance data as XML text. Pure. Source: RFC 7950 §7.5.7 and its siblings; RFC 6243 §6 (default).
  */
 import { escapeXml } from "../lib/xml/tree.ts";
 import type { DataNode, DataRoot, LeafNode } from "./data-node.ts";
 
+const NS_DEFAULT_ATTRIBUTE = "urn:ietf:params:xml:ns:netconf:default:1.0";
+
 /** Returns all top-level nodes as text; each namespace is declared where it changes. */
 export function formatRoot(root: DataRoot): string {
   const out: string[] = [];
-  for (const node of root.values()) write(node, "", out);
+  for (const node of root.values()) writeNode(node, "", out);
   return out.join("");
 }
 
-function write(node: DataNode, namespaceAbove: string, out: string[]): void {
+/** Appends a node with all below; `attributes` starts with a blank and is for the node itself. */
+export function writeNode(
+  node: DataNode,
+  namespaceAbove: string,
+  out: string[],
+  attributes = "",
+): void {
   if (node.kind === "list") {
-    for (const entry of node.entries.values()) write(entry, namespaceAbove, out);
+    for (const entry of node.entries.values()) writeNode(entry, namespaceAbove, out, attributes);
     return;
   }
   if (node.kind === "any") {
@@ -23,20 +31,23 @@ function write(node: DataNode, namespaceAbove: string, out: string[]): void {
   const { name, namespace } = node.schema;
   const scope = namespace === namespaceAbove ? "" : ` xmlns="${escapeXml(namespace)}"`;
   if (node.kind === "leaf") {
-    out.push(formatLeaf(node, `${name}${scope}`));
+    out.push(formatLeaf(node, `${name}${scope}${attributes}`));
     return;
   }
+  const origin = node.attributes ?? "";
   if (node.children.size === 0) {
-    out.push(`<${name}${scope}/>`);
+    out.push(`<${name}${scope}${origin}${attributes}/>`);
     return;
   }
-  out.push(`<${name}${scope}>`);
-  for (const child of node.children.values()) write(child, namespace, out);
+  out.push(`<${name}${scope}${origin}${attributes}>`);
+  for (const child of node.children.values()) writeNode(child, namespace, out);
   out.push(`</${name}>`);
 }
 
 function formatLeaf(leaf: LeafNode, head: string): string {
   let open = head;
+  if (leaf.isDefault === true) open += ` xmlns:wd="${NS_DEFAULT_ATTRIBUTE}" wd:default="true"`;
+  if (leaf.attributes !== undefined) open += leaf.attributes;
   for (const prefix in leaf.prefixes) {
     const namespace = leaf.prefixes[prefix] ?? "";
     open += ` xmlns:${prefix}="${escapeXml(namespace)}"`;

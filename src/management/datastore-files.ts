@@ -20,6 +20,12 @@ export interface StoredDatastore {
   readonly bootId: string;
   /** RFC 7951 text. */
   readonly configJson: string;
+  /** The last record of the journal that it holds. */
+  readonly sequence: number;
+  /** The last commit that it holds. */
+  readonly lastId: number;
+  /** startup and running were the same. */
+  readonly isRunning: boolean;
 }
 
 export type StoredError = { readonly kind: "file-unusable"; readonly message: string };
@@ -49,6 +55,9 @@ export class DatastoreFiles {
       return ok({
         bootId: envelope.bootId ?? "",
         configJson: JSON.stringify(envelope.config),
+        sequence: envelope.sequence ?? 0,
+        lastId: envelope.lastId ?? 0,
+        isRunning: envelope.isRunning ?? false,
       });
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === "ENOENT") return ok(undefined);
@@ -59,8 +68,9 @@ export class DatastoreFiles {
   /** Writes the same content under each name, durably, the first name first. */
   async write(names: readonly ("running" | "startup")[], stored: StoredDatastore): Promise<void> {
     // The config is spliced in as text: it is JSON already, and may be large.
-    const head = JSON.stringify({ format: FORMAT, bootId: stored.bootId }).slice(0, -1);
-    const text = `${head},"config":${stored.configJson}}\n`;
+    const { configJson, ...rest } = stored;
+    const head = JSON.stringify({ format: FORMAT, ...rest }).slice(0, -1);
+    const text = `${head},"config":${configJson}}\n`;
     try {
       await mkdir(this.#directory, { recursive: true, mode: 0o700 });
       for (const name of names) await this.#replace(this.#pathOf(name), text);
@@ -120,5 +130,8 @@ export class DatastoreFiles {
 interface Envelope {
   readonly format: string;
   readonly bootId: string;
+  readonly sequence: number;
+  readonly lastId: number;
+  readonly isRunning: boolean;
   readonly config: object;
 }

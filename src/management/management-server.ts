@@ -5,6 +5,8 @@
  * It knows nothing of what is configured: modules and applier come from its owner.
  */
 
+import type { Duplex } from "node:stream";
+import { MONOTONIC_CLOCK } from "../lib/base/clock.ts";
 import { describeError } from "../lib/base/errors.ts";
 import type { Log } from "../lib/base/log.ts";
 import type { NamespaceOfModule } from "../lib/netconf/error-path.ts";
@@ -16,29 +18,48 @@ import { YangContext, type YangModuleRequest } from "../lib/yang/yang-context.ts
 import type { Applier } from "./applier.ts";
 import { listCapabilities } from "./capabilities.ts";
 import { ConfigStore } from "./config-store.ts";
-import { DatastoreFiles } from "./datastore-files.ts";
+import { FULL_ACCESS } from "./core/access.ts";
+import { CompositeApplier } from "./core/composite-applier.ts";
+import { Operations } from "./core/operations.ts";
 import { NetconfSession } from "./netconf-session.ts";
 import { OperationalState } from "./operational.ts";
 import { makeEditHandlers } from "./operations/edit.ts";
 import { makeGetSchema, makeReadHandlers } from "./operations/read.ts";
-import { makeSessionHandlers, releaseLocks } from "./operations/session.ts";
+import { makeSessionHandlers } from "./operations/session.ts";
 import type { RpcHandler, RpcHandlers } from "./rpc-answerer.ts";
 import { buildSchema } from "./schema-build.ts";
 import { SessionRegistry } from "./session-registry.ts";
 import { loadHostKey } from "./ssh-keys.ts";
 import { type ListenPoint, type SshClient, SshServer } from "./ssh-server.ts";
-import { loadDatastores } from "./startup.ts";
+import { type DayZeroState, dropDayZero, loadDatastores } from "./startup.ts";
+import { UserDirectory } from "./users.ts";
 
 /** Modules that the server itself needs. */
 export const SERVER_MODULES: readonly YangModuleRequest[] = [
   {
     name: "ietf-netconf",
-    features: ["candidate", "rollback-on-error", "startup", "validate"],
+    features: [
+      "writable-running",
+      "candidate",
+      "confirmed-commit",
+      "rollback-on-error",
+      "startup",
+      "validate",
+      "xpath",
+    ],
   },
   { name: "ietf-netconf-monitoring" },
   { name: "ietf-yang-library", revision: "2019-01-04" },
   { name: "ietf-datastores" },
+  { name: "ietf-netconf-acm" },
+  { name: "ietf-netconf-with-defaults" },
+  { name: "ietf-netconf-notifications" },
+  { name: "notifications" },
+  { name: "nc-notifications" },
+  { name: "ietf-origin" },
+  { name: "ietf-netconf-nmda", features: ["origin", "with-defaults"] },
   { name: "flowlift-edit" },
+  { name: "flowlift-history" },
 ];
 
 export interface ManagementOptions {
@@ -46,13 +67,16 @@ export interface ManagementOptions {
   /** Besides SERVER_MODULES. */
   readonly modules: readonly YangModuleRequest[];
   readonly applier: Applier;
+  /** More of them: a commit holds when it holds everywhere. */
+  readonly appliers?: readonly Applier[];
   readonly stateDirectory: string;
   readonly hostKeyFile: string;
+  /** The keys of `users`, whom access control does not bind. */
   readonly authorizedKeysFile: string;
   readonly users: readonly string[];
   readonly listen: readonly ListenPoint[];
   readonly bootId: string;
-  /** RFC 7951 text, loaded when there is no startup datastore. */
+  /** RFC 7951 text or an XML `<config>`, loaded when there is no startup datastore. */
   readonly dayZeroConfig: string | undefined;
   readonly savesStartup: (config: ConfigData) => boolean;
   readonly log: Log;
@@ -62,13 +86,17 @@ export interface ManagementOptions {
 export class ManagementServer {
   readonly #options: ManagementOptions;
   readonly #store: ConfigStore;
+  readonly operations: Operations;
   readonly #registry = new SessionRegistry(new Date());
   readonly #handlers: RpcHandlers;
   readonly #capabilities: readonly string[];
   readonly #ssh: SshServer;
+  #dayZero: DayZeroState = { outcome: "absent" };
+  #hasApplied = false;
 
   private constructor(options: ManagementOptions, yang: YangContext) {
-    const { applier, log } = options;
+    const { log } = options;
+    const applier = new CompositeApplier([options.applier, ...(options.appliers ?? [])], log);
     this.#options = options;
     const modules = yang.listModules();
     this.#capabilities = listCapabilities(modules);
@@ -76,7 +104,7 @@ export class ManagementServer {
       yang,
       schema: buildSchema(yang.walkSchema()),
       applier,
-      files: new DatastoreFiles(options.stateDirectory),
+      stateDirectory: options.stateDirectory,
       bootId: options.bootId,
       savesStartup: options.savesStartup,
       log,
@@ -89,11 +117,22 @@ export class ManagementServer {
       capabilities: this.#capabilities,
       log,
     });
-    this.#handlers = makeHandlers(this.#store, operational, this.#registry, modules);
+    this.operations = new Operations({
+      store: this.#store,
+      registry: this.#registry,
+      operational,
+      accessOf: () => FULL_ACCESS,
+    });
+    this.#handlers = makeHandlers(this.operations, this.#registry, modules);
     this.#ssh = new SshServer({
       hostKey: loadHostKey(options.hostKeyFile),
-      authorizedKeysFile: options.authorizedKeysFile,
-      users: options.users,
+      authenticator: new UserDirectory({
+        recoveryUsers: options.users,
+        recoveryKeysFile: options.authorizedKeysFile,
+        configured: () => new Map(),
+        clock: MONOTONIC_CLOCK,
+        log,
+      }),
       listen: options.listen,
       log,
       mayAccept: () => !this.#registry.isFull,
@@ -108,7 +147,7 @@ export class ManagementServer {
       modules: [...SERVER_MODULES, ...options.modules],
     });
     const server = new ManagementServer(options, yang);
-    await loadDatastores(server.#store, options);
+    server.#dayZero = await loadDatastores(server.#store, options);
     await server.#ssh.start();
     return server;
   }
@@ -117,11 +156,26 @@ export class ManagementServer {
     return this.#ssh.ports;
   }
 
-  /** Gives running to the applier once more; returns why that failed. */
-  reapply(): Promise<RpcError | undefined> {
+  /** What became of the day-zero configuration at this start. */
+  get dayZero(): DayZeroState {
+    return this.#dayZero;
+  }
+
+  /**
+   * Gives running to the applier once more; returns why that failed. A day-zero configuration that the
+   * applier refuses at the first time is dropped, and nothing is applied in its place.
+   */
+  async reapply(): Promise<RpcError | undefined> {
+    const problem = await this.#store.reapply();
+    const isFresh = this.#dayZero.outcome === "applied" && !this.#hasApplied;
+    if (problem === undefined) this.#hasApplied = true;
+    if (problem === undefined || !isFresh || problem.appTag !== undefined) return problem;
+    const text = `${problem.path ?? ""} ${problem.message}`.trim();
+    this.#dayZero = await dropDayZero(this.#store, text, this.#options.log);
     return this.#store.reapply();
   }
 
+  /** Replaces running by a document of RFC 7951 data, as a commit would; returns why that failed. */
   load(json: string): Promise<RpcError | undefined> {
     return this.#store.load(json);
   }
@@ -130,6 +184,12 @@ export class ManagementServer {
   close(): void {
     for (const session of this.#registry.list()) session.terminate("The server stops");
     this.#ssh.close();
+    void this.#store.close();
+  }
+
+  /** Serves SSH on a byte stream, e.g. the VM's management port; `sourceHost` is what sessions show. */
+  acceptStream(stream: Duplex, sourceHost: string): void {
+    this.#ssh.accept(stream, sourceHost);
   }
 
   #openSession(client: SshClient): void {
@@ -147,7 +207,7 @@ export class ManagementServer {
         handlers: this.#handlers,
         log,
         onEnd: () => {
-          releaseLocks(this.#store, id);
+          this.operations.sessionEnded(session);
           client.end();
         },
       });
@@ -160,21 +220,20 @@ export class ManagementServer {
 }
 
 function makeHandlers(
-  store: ConfigStore,
-  operational: OperationalState,
+  operations: Operations,
   registry: SessionRegistry,
   modules: readonly YangModule[],
 ): RpcHandlers {
   const byName = new Map<string, RpcHandler>();
   const ofNetconf = {
-    ...makeReadHandlers(store, operational),
-    ...makeEditHandlers(store),
-    ...makeSessionHandlers(store, registry),
+    ...makeReadHandlers(operations),
+    ...makeEditHandlers(operations),
+    ...makeSessionHandlers(operations, registry),
   };
   for (const [name, handler] of Object.entries(ofNetconf)) {
     byName.set(`${NS_NETCONF} ${name}`, handler);
   }
-  byName.set(`${NS_MONITORING} get-schema`, makeGetSchema(store, modules));
+  byName.set(`${NS_MONITORING} get-schema`, makeGetSchema(operations.store, modules));
   const namespaces = new Map(modules.map(({ name, namespace }) => [name, namespace]));
   const namespaceOf: NamespaceOfModule = (module) => namespaces.get(module);
   return { byName, namespaceOf };

@@ -68,7 +68,12 @@ export class NetconfSession implements SessionEntry {
   readonly username: string;
   readonly sourceHost: string;
   readonly loginTime: Date = new Date();
-  readonly counters: RpcCounters = { inRpcs: 0, inBadRpcs: 0, outRpcErrors: 0 };
+  readonly counters: RpcCounters = {
+    inRpcs: 0,
+    inBadRpcs: 0,
+    outRpcErrors: 0,
+    outNotifications: 0,
+  };
   readonly #options: SessionOptions;
   readonly #bounds: SessionBounds;
   readonly #answerer: RpcAnswerer;

@@ -6,6 +6,19 @@
 
 export type SchemaKind = "container" | "list" | "leaf" | "leaf-list" | "any";
 
+/** How RFC 7951 writes a value; `depends`: on the value itself, as in a union of numbers and names. */
+export type JsonKind =
+  | "string"
+  | "number"
+  | "boolean"
+  | "empty"
+  | "identity"
+  | "instance"
+  | "depends";
+
+/** What access control says of a node that no rule names (RFC 8341 §3.2.4). */
+export type DefaultDeny = "none" | "write" | "all";
+
 /** A choice above a node, below its parent data node. */
 export interface ChoiceCase {
   readonly choice: string;
@@ -26,13 +39,28 @@ export interface SchemaNode {
   readonly keys: readonly string[];
   /** From the outermost choice to the innermost. */
   readonly choices: readonly ChoiceCase[];
+  readonly jsonKind?: JsonKind;
+  /** Absent: nothing is denied by default. Holds for what is below, too. */
+  readonly defaultDeny?: DefaultDeny;
+  /** Actions and notifications below this node. */
+  readonly operations?: readonly SchemaOperation[];
   readonly parent: SchemaNode | undefined;
   /** By name; siblings of different modules may share one. */
   readonly children: ReadonlyMap<string, readonly SchemaNode[]>;
 }
 
+/** An rpc, an action or a notification. */
+export interface SchemaOperation {
+  readonly kind: "rpc" | "action" | "notification";
+  readonly name: string;
+  readonly module: string;
+  readonly namespace: string;
+  readonly defaultDeny: DefaultDeny;
+}
+
 /** The top of the schema. */
 export interface Schema {
+  readonly operations?: readonly SchemaOperation[];
   readonly roots: ReadonlyMap<string, readonly SchemaNode[]>;
 }
 

@@ -10,6 +10,7 @@ export interface RpcCounters {
   inRpcs: number;
   inBadRpcs: number;
   outRpcErrors: number;
+  outNotifications: number;
 }
 
 /** What others may know of a session and do to it. */
@@ -20,6 +21,10 @@ export interface SessionEntry {
   readonly sourceHost: string;
   readonly loginTime: Date;
   readonly counters: RpcCounters;
+  /** Groups that the transport knows besides those of the configuration. */
+  readonly groups?: readonly string[];
+  /** Edits and commits a candidate of its own. */
+  readonly hasPrivateCandidate?: boolean;
   /** Ends the session at once. */
   terminate(reason: string): void;
 }
@@ -27,7 +32,12 @@ export interface SessionEntry {
 /** All sessions that said hello or will. */
 export class SessionRegistry {
   readonly startTime: Date;
-  readonly totals: RpcCounters = { inRpcs: 0, inBadRpcs: 0, outRpcErrors: 0 };
+  readonly totals: RpcCounters = {
+    inRpcs: 0,
+    inBadRpcs: 0,
+    outRpcErrors: 0,
+    outNotifications: 0,
+  };
   inBadHellos = 0;
   inSessions = 0;
   droppedSessions = 0;

@@ -4,12 +4,12 @@
  * Effect: listens on addresses and on inherited sockets. Source: RFC 6242 §3.
  * Limit: CONNECTIONS_MAX at once, LOGIN_TIMEOUT_MS to the subsystem, one session a connection.
  */
-import { createServer, type Server as NetServer, type Socket } from "node:net";
+import { createServer, type Server as NetServer, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import ssh2, { type AuthContext, type Connection } from "ssh2";
 import { FlowliftError } from "../lib/base/errors.ts";
 import type { Log } from "../lib/base/log.ts";
-import { findAuthorizedKey, readAuthorizedKeys } from "./ssh-keys.ts";
+import type { Authenticator } from "./authenticator.ts";
 
 /** More than SESSIONS_MAX, so that full sessions do not lock out the login that could end one. */
 export const CONNECTIONS_MAX = 96;
@@ -37,8 +37,7 @@ export interface SshClient {
 
 export interface SshServerOptions {
   readonly hostKey: string;
-  readonly authorizedKeysFile: string;
-  readonly users: readonly string[];
+  readonly authenticator: Authenticator;
   readonly listen: readonly ListenPoint[];
   readonly log: Log;
   /** Default: LOGIN_TIMEOUT_MS. */
@@ -52,7 +51,7 @@ export interface SshServerOptions {
 export class SshServer {
   readonly #options: SshServerOptions;
   readonly #listeners: NetServer[] = [];
-  readonly #sockets = new Set<Socket>();
+  readonly #sockets = new Set<Duplex>();
 
   constructor(options: SshServerOptions) {
     this.#options = options;
@@ -60,7 +59,7 @@ export class SshServer {
 
   async start(): Promise<void> {
     for (const point of this.#options.listen) {
-      this.#listeners.push(await listenOn(point, (socket) => this.#accept(socket)));
+      this.#listeners.push(await listenOn(point, (socket) => this.accept(socket)));
     }
   }
 
@@ -77,15 +76,21 @@ export class SshServer {
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  #accept(socket: Socket): void {
+  /**
+   * Serves SSH on any byte stream: a socket of its own listeners, or e.g. the management port of a
+   * VM. `sourceHost` is what sessions show; a socket's own address when it is absent.
+   */
+  accept(socket: Duplex, sourceHost?: string): void {
     if (this.#sockets.size >= CONNECTIONS_MAX) {
       socket.destroy();
       this.#options.log.warn("A connection was refused: too many", { max: CONNECTIONS_MAX });
       return;
     }
     this.#sockets.add(socket);
-    socket.setKeepAlive(true, TCP_KEEPALIVE_MS);
-    socket.setNoDelay(true);
+    if (socket instanceof Socket) {
+      socket.setKeepAlive(true, TCP_KEEPALIVE_MS);
+      socket.setNoDelay(true);
+    }
     socket.on("error", () => {});
     socket.on("close", () => this.#sockets.delete(socket));
     const timeoutMs = this.#options.loginTimeoutMs ?? LOGIN_TIMEOUT_MS;
@@ -94,23 +99,31 @@ export class SshServer {
     socket.once("flowlift-session", () => clearTimeout(timer));
     // One for each socket: this is how a connection is matched to its socket.
     const ssh = new ssh2.Server({ hostKeys: [this.#options.hostKey], ident: "flowlift" });
-    ssh.on("connection", (connection: Connection) => this.#serve(connection, socket));
-    ssh.injectSocket(socket);
+    const from = sourceHost ?? (socket instanceof Socket ? (socket.remoteAddress ?? "") : "");
+    ssh.on("connection", (connection: Connection) => this.#serve(connection, socket, from));
+    ssh.injectSocket(socket as Socket);
   }
 
-  #serve(connection: Connection, socket: Socket): void {
-    const sourceHost = socket.remoteAddress ?? "";
+  #serve(connection: Connection, socket: Duplex, sourceHost: string): void {
     let attempts = 0;
     let username = "";
     let hasSession = false;
     connection.on("error", () => {}); // The socket closes; nothing else depends on it.
     connection.on("authentication", (context: AuthContext) => {
-      attempts++;
-      if (attempts > AUTHENTICATION_ATTEMPTS_MAX) connection.end();
-      else if (this.#isAuthentic(context)) {
+      // The first "none" only asks which methods there are (RFC 4252 §5.2).
+      if (context.method !== "none") attempts++;
+      if (attempts > AUTHENTICATION_ATTEMPTS_MAX) {
+        connection.end();
+        return;
+      }
+      void this.#authenticate(context, sourceHost).then((isAuthentic) => {
+        if (!isAuthentic) {
+          context.reject([...this.#options.authenticator.methods()]);
+          return;
+        }
         username = context.username;
         context.accept();
-      } else context.reject(["publickey"]);
+      });
     });
     connection.on("session", (accept) => {
       const session = accept();
@@ -137,15 +150,20 @@ export class SshServer {
     });
   }
 
-  #isAuthentic(context: AuthContext): boolean {
-    if (context.method !== "publickey") return false;
-    if (!this.#options.users.includes(context.username)) return false;
-    const keys = readAuthorizedKeys(this.#options.authorizedKeysFile);
-    const key = findAuthorizedKey(keys, context.key.data);
-    if (key === undefined) return false;
+  #authenticate(context: AuthContext, sourceHost: string): Promise<boolean> {
+    const { authenticator } = this.#options;
+    const { username } = context;
+    if (context.method === "password") {
+      return authenticator.checkPassword(username, context.password, sourceHost);
+    }
+    if (context.method !== "publickey") return Promise.resolve(false);
+    const key = authenticator.findKey(username, context.key.data, sourceHost);
+    if (key === undefined) return Promise.resolve(false);
     // Without signature the client only asks whether this key would do.
-    if (context.signature === undefined || context.blob === undefined) return true;
-    return key.verify(context.blob, context.signature, context.hashAlgo) === true;
+    if (context.signature === undefined || context.blob === undefined) return Promise.resolve(true);
+    const isRight = key.verify(context.blob, context.signature, context.hashAlgo) === true;
+    authenticator.report(username, sourceHost, isRight);
+    return Promise.resolve(isRight);
   }
 }
 

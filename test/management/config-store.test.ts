@@ -11,9 +11,10 @@ import { YangContext } from "../../src/lib/yang/yang-context.ts";
 import { defaultYangDirectories } from "../../src/lib/yang/yang-directories.ts";
 import type { Applier } from "../../src/management/applier.ts";
 import { ConfigStore } from "../../src/management/config-store.ts";
-import { DatastoreFiles } from "../../src/management/datastore-files.ts";
+import type { Actor } from "../../src/management/core/journal-record.ts";
 import { readEditPayload } from "../../src/management/edit-payload.ts";
 import { buildSchema } from "../../src/management/schema-build.ts";
+import { loadDatastores } from "../../src/management/startup.ts";
 
 let yang: YangContext;
 let store: ConfigStore;
@@ -56,29 +57,35 @@ const applier: Applier = {
   getState: async () => ({}),
 };
 
-class FailingFiles extends DatastoreFiles {
-  override async write(...args: Parameters<DatastoreFiles["write"]>): Promise<void> {
-    steps.push(`write ${args[0].join("+")}`);
-    if (failing === "write" || failing === "abort") {
-      throw new FlowliftError("STATE_FILE_UNWRITABLE", "full");
-    }
-    await super.write(...args);
-  }
-}
+/** Who commits. */
+const BY: Actor = { user: "eve", sessionId: 7, sourceHost: "::1", protocol: "netconf-ssh" };
 
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "flowlift-store-"));
-  steps = [];
-  failing = undefined;
-  store = new ConfigStore({
+function makeStore(): ConfigStore {
+  return new ConfigStore({
     yang,
     schema: buildSchema(yang.walkSchema()),
     applier,
-    files: new FailingFiles(folder),
+    stateDirectory: folder,
     bootId: "b",
     savesStartup: (config) => config["flowlift-system:appliance"] === undefined,
     log: SILENT_LOG,
   });
+}
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), "flowlift-store-"));
+  steps = [];
+  failing = undefined;
+  store = makeStore();
+  await loadDatastores(store, { dayZeroConfig: undefined, log: SILENT_LOG });
+  const append = store.log.append.bind(store.log);
+  store.log.append = async (record) => {
+    steps.push(`append ${record.kind}${"startup" in record && record.startup ? "+startup" : ""}`);
+    if (failing === "write" || failing === "abort") {
+      throw new FlowliftError("STATE_FILE_UNWRITABLE", "full");
+    }
+    await append(record);
+  };
   return () => rmSync(folder, { recursive: true, force: true });
 });
 
@@ -91,7 +98,7 @@ function edit(inner: string): string | undefined {
   if (!edits.ok) return edits.error.tag;
   const next = store.edited(store.read("candidate"), edits.value, "merge");
   if (!next.ok) return next.error.tag;
-  store.setCandidate(next.value);
+  store.candidate.set(next.value);
   return undefined;
 }
 const INTERFACE = (name: string, type = "ethernetCsmacd"): string =>
@@ -103,58 +110,61 @@ const NO_AUTO_SAVE =
 describe("ConfigStore.commit()", () => {
   test("validates, prepares, applies, stores, in this order", async () => {
     edit(INTERFACE("eth0"));
-    expect(store.isCandidateModified).toBe(true);
-    expect(await store.commit()).toEqual(ok({ late: [] }));
-    expect(steps).toEqual(["prepare", "commit", "write running+startup"]);
-    expect(store.isCandidateModified).toBe(false);
+    expect(store.candidate.isModified).toBe(true);
+    expect(await store.commit({ actor: BY })).toEqual(ok({ late: [], commitId: 1 }));
+    expect(steps).toEqual(["prepare", "commit", "append commit+startup"]);
+    expect(store.candidate.isModified).toBe(false);
     expect(store.read("startup")).toBe(store.read("running"));
   });
 
   test("stores no startup when the new configuration says so", async () => {
     edit(NO_AUTO_SAVE);
-    await store.commit();
-    expect(steps.at(-1)).toBe("write running");
+    await store.commit({ actor: BY });
+    expect(steps.at(-1)).toBe("append commit");
     expect(store.read("startup").size).toBe(0);
   });
 
   test.each([
     ["prepare", ["prepare"], "operation-failed"],
     ["commit", ["prepare", "commit", "abort"], "operation-failed"],
-    ["write", ["prepare", "commit", "write running+startup", "abort"], "operation-failed"],
-    ["abort", ["prepare", "commit", "write running+startup", "abort"], "operation-failed"],
+    ["write", ["prepare", "commit", "append commit+startup", "abort"], "operation-failed"],
+    ["abort", ["prepare", "commit", "append commit+startup", "abort"], "operation-failed"],
   ])("leaves running and candidate as they were when %s fails", async (what, expected, tag) => {
     failing = what;
     const before = store.read("running");
     edit(INTERFACE("eth0"));
     const candidate = store.read("candidate");
-    const result = await store.commit();
+    const result = await store.commit({ actor: BY });
     expect(result.ok ? "" : result.error.tag).toBe(tag);
     expect(steps).toEqual(expected);
     expect(store.read("running")).toBe(before);
     expect(store.read("candidate")).toBe(candidate);
     failing = undefined;
-    expect((await store.commit()).ok).toBe(true);
+    expect((await store.commit({ actor: BY })).ok).toBe(true);
   });
 
   test("asks the applier nothing for a configuration that is not valid", async () => {
     edit(
       '<interfaces xmlns="urn:ietf:params:xml:ns:yang:ietf-interfaces"><interface><name>x</name></interface></interfaces>',
     );
-    const result = await store.commit();
+    const result = await store.commit({ actor: BY });
     expect(result.ok ? "" : result.error).toMatchObject({ tag: "data-missing" });
     expect(steps).toEqual([]);
   });
 
   test("runs one after the other, and keeps an edit that comes in between", async () => {
     edit(INTERFACE("eth0"));
-    const first = store.commit();
+    const first = store.commit({ actor: BY });
     while (!steps.includes("commit")) await new Promise((resolve) => setImmediate(resolve));
     const asked = store.read("candidate");
     edit(INTERFACE("eth1"));
     expect((await first).ok).toBe(true);
     expect(store.read("running")).toBe(asked);
-    expect(store.isCandidateModified).toBe(true);
-    const [second, third] = await Promise.all([store.commit(), store.commit()]);
+    expect(store.candidate.isModified).toBe(true);
+    const [second, third] = await Promise.all([
+      store.commit({ actor: BY }),
+      store.commit({ actor: BY }),
+    ]);
     expect([second.ok, third.ok]).toEqual([true, true]);
     expect(steps.filter((step) => step === "prepare")).toHaveLength(2);
     expect(steps.join(" ")).not.toMatch(/prepare prepare|commit commit/);
@@ -162,13 +172,14 @@ describe("ConfigStore.commit()", () => {
 
   test("survives the way to disk and back, identities and all", async () => {
     edit(INTERFACE("eth0"));
-    await store.commit();
-    const stored = await new DatastoreFiles(folder).read("running");
-    if (!stored.ok || stored.value === undefined) throw new Error("nothing is stored");
-    const root = store.parseJson(stored.value.configJson);
-    const original = store.validate(store.read("running"));
-    expect(root.ok && store.validate(root.value)).toEqual(original);
-    expect(stored.value.bootId).toBe("b");
+    await store.commit({ actor: BY });
+    const text = store.formatJson(store.read("running"));
+    expect(text).toContain("iana-if-type:ethernetCsmacd");
+    const again = makeStore();
+    await loadDatastores(again, { dayZeroConfig: undefined, log: SILENT_LOG });
+    expect(again.formatJson(again.read("running"))).toBe(text);
+    expect(again.formatJson(again.read("startup"))).toBe(text);
+    expect(again.log.listCommits()).toMatchObject([{ id: 1, user: "eve", how: "commit" }]);
   });
 });
 
@@ -204,8 +215,8 @@ describe("readEditPayload()", () => {
     expect(edit(inner('<enabled nc:operation="delete"/>'))).toBeUndefined();
     expect(edit(inner('<enabled nc:operation="delete"/>'))).toBe("data-missing");
     expect(edit(inner('<enabled nc:operation="remove"/>'))).toBeUndefined();
-    const valid = store.validate(store.read("candidate"));
-    expect(valid.ok && valid.value.data).toEqual({
+    expect(store.validate(store.read("candidate"))).toBeUndefined();
+    expect(store.json.write(store.read("candidate"))).toEqual({
       "ietf-interfaces:interfaces": {
         interface: [{ name: "x", type: "iana-if-type:ethernetCsmacd" }],
       },

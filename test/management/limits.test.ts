@@ -30,11 +30,17 @@ beforeEach(() => {
 
 const KEY = ssh2.utils.generateKeyPairSync("ed25519").public.trim();
 
+const EMPTY = { sequence: 0, lastId: 0, isRunning: false };
+
 describe("DatastoreFiles", () => {
   test("replaces whole files, each of its own, and leaves no other", async () => {
     const files = new DatastoreFiles(join(folder, "deep", "state"));
-    await files.write(["running", "startup"], { bootId: "b", configJson: '{"a":1}' });
-    await files.write(["running"], { bootId: "c", configJson: '{"a":2}' });
+    await files.write(["running", "startup"], {
+      ...EMPTY,
+      bootId: "b",
+      configJson: '{"a":1}',
+    });
+    await files.write(["running"], { ...EMPTY, bootId: "c", configJson: '{"a":2}' });
     expect(await files.read("running")).toMatchObject({
       ok: true,
       value: { bootId: "c", configJson: '{"a":2}' },

@@ -5,12 +5,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import ssh2 from "ssh2";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { MONOTONIC_CLOCK } from "../../src/lib/base/clock.ts";
 import { SILENT_LOG } from "../../src/lib/base/log.ts";
 import {
   AUTHENTICATION_ATTEMPTS_MAX,
   CONNECTIONS_MAX,
   SshServer,
 } from "../../src/management/ssh-server.ts";
+import { UserDirectory } from "../../src/management/users.ts";
 
 const SHORT_LOGIN_MS = 1_000;
 const USER = "operator";
@@ -24,8 +26,13 @@ let sockets: Socket[];
 async function start(loginTimeoutMs?: number): Promise<void> {
   server = new SshServer({
     hostKey: makeKey(),
-    authorizedKeysFile: join(folder, "keys"),
-    users: [USER],
+    authenticator: new UserDirectory({
+      recoveryUsers: [USER],
+      recoveryKeysFile: join(folder, "keys"),
+      configured: () => new Map(),
+      clock: MONOTONIC_CLOCK,
+      log: SILENT_LOG,
+    }),
     listen: [{ kind: "address", address: "127.0.0.1", port: 0 }],
     log: SILENT_LOG,
     ...(loginTimeoutMs === undefined ? {} : { loginTimeoutMs }),

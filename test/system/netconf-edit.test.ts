@@ -1,5 +1,7 @@
 /** hello, privileges and edit-config, by ncclient over SSH, against a process without privileges. */
+
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type Driver, ManageFixture, type Reply, UNPRIVILEGED_ID } from "./netconf-fixture.ts";
 import { ACL, ethernet, INTERFACES, interfaceXml } from "./netconf-payloads.ts";
@@ -23,8 +25,7 @@ beforeEach(async () => {
   await driver.call("a", "discard_changes");
 });
 
-const stored = (name: "running" | "startup"): Record<string, unknown> =>
-  JSON.parse(readFileSync(fixture.stateFile(name), "utf8"));
+const journal = (): string => readFileSync(join(fixture.stateDirectory, "journal"), "utf8");
 
 interface Expected {
   readonly tag: string;
@@ -45,7 +46,8 @@ describe("hello", () => {
     }
     expect(names).toMatch(/yang-library:1\.1\?revision=2019-01-04&content-id=\w+/);
     expect(names).toContain("ietf-nat?module=ietf-nat&revision=2019-01-10&features=");
-    expect(names).not.toContain("writable-running");
+    expect(names).toContain("writable-running:1.0");
+    expect(names).toContain("confirmed-commit:1.1");
     expect(sessionB.sessionId).not.toBe(sessionA.sessionId);
   });
 
@@ -83,8 +85,13 @@ describe("an edit", () => {
       },
     };
     expect(fixture.data.lastConfig).toEqual(expected);
-    expect(stored("running")).toMatchObject({ bootId: "boot-1", config: expected });
-    expect(stored("startup")).toMatchObject({ config: expected });
+    const last = journal().trimEnd().split("\n").at(-1) ?? "";
+    expect(last).toContain("a &lt; b");
+    expect(JSON.parse(last.slice(9))).toMatchObject({
+      kind: "commit",
+      user: "operator",
+      startup: true,
+    });
     expect((await driver.call("b", "get_config", { source: "running" })).xml).toContain(
       "ethernetCsmacd",
     );
@@ -209,7 +216,7 @@ describe("an edit", () => {
   });
 
   test.each([
-    ["running as target", { target: "running" }, "operation-not-supported"],
+    ["startup as target", { target: "startup" }, "operation-not-supported"],
     ["continue-on-error", { error_option: "continue-on-error" }, "operation-not-supported"],
   ])("refuses %s", async (_name, more, tag) => {
     // ncclient itself would refuse what the server does not announce: send the rpc by hand.

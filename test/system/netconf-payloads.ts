@@ -20,6 +20,11 @@ export function ethernet(name: string, inner = ""): string {
   return interfaceXml(name, `<type ${IF_TYPE}>ianaift:ethernetCsmacd</type>${inner}`);
 }
 
+/** Returns a description for an interface that is there. */
+export function described(name: string, text: string): string {
+  return interfaceXml(name, `<description>${text}</description>`);
+}
+
 /** Returns an edit of the host's name. */
 export function hostname(name: string): string {
   return `<system xmlns="${SYSTEM}"><hostname>${name}</hostname></system>`;

@@ -1,8 +1,9 @@
 /** Restart, reboot, and a data process that comes and goes. */
-import { chmodSync, chownSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { type Driver, ManageFixture, UNPRIVILEGED_ID, waitFor } from "./netconf-fixture.ts";
-import { appliance, ethernet } from "./netconf-payloads.ts";
+import { type Driver, ManageFixture, waitFor } from "./netconf-fixture.ts";
+import { appliance, described, ethernet } from "./netconf-payloads.ts";
 
 let fixture: ManageFixture;
 let driver: Driver;
@@ -68,7 +69,7 @@ test("the first boot ever loads the day-zero configuration, and later ones start
   await fixture.data.start();
   await startAll({ dayZero: NAMED("zero") });
   expect(fixture.data.lastConfig).toEqual(NAMED("zero"));
-  expect(readFileSync(fixture.stateFile("startup"), "utf8")).toContain("zero");
+  expect((await driver.call("a", "get_config", { source: "startup" })).xml).toContain("zero");
   await driver.edit("a", ethernet("one"));
   await driver.call("a", "commit");
   await fixture.stop();
@@ -134,19 +135,29 @@ test("running that the data process refuses at first is offered again", async ()
   expect(fixture.stderr).toMatch(/Running cannot be applied .*not yet/);
 });
 
-test("a full or read-only disk refuses the commit and takes it back", async () => {
+/** Runs the rest of a command line with a small disk of its own for the state. */
+function onSmallDisk(bytes: number): string[] {
+  const { stateDirectory } = fixture;
+  const mount = `mount -t tmpfs -o size=${bytes},mode=777 none ${stateDirectory} && exec "$@"`;
+  return ["unshare", "--mount", "sh", "-c", mount, "sh"];
+}
+
+test("a full disk refuses the commit and takes it back; with room again it is made", async () => {
   await fixture.data.start();
-  await startAll();
+  await startAll({ prefix: onSmallDisk(64 * 1024) });
+  const inside = `/proc/${fixture.pid}/root${fixture.stateDirectory}`;
   await driver.edit("a", ethernet("one"));
+  await driver.call("a", "commit");
+  const full = spawnSync("dd", ["if=/dev/zero", `of=${inside}/filler`, "bs=1k"]);
+  expect(full.status).not.toBe(0);
+  await driver.edit("a", ethernet("two"));
+  await driver.edit("a", described("one", "x".repeat(8_000)));
   fixture.data.calls.length = 0;
-  chownSync(fixture.stateDirectory, 0, 0);
-  chmodSync(fixture.stateDirectory, 0o555);
   const { error } = await driver.call("a", "commit");
   expect(error).toMatchObject({ tag: "operation-failed", appTag: "storage-failed" });
   expect(fixture.data.calls.map(({ method }) => method)).toEqual(["prepare", "commit", "abort"]);
-  expect((await driver.call("a", "get_config", { source: "running" })).xml).not.toContain("one");
-  chownSync(fixture.stateDirectory, UNPRIVILEGED_ID, UNPRIVILEGED_ID);
-  chmodSync(fixture.stateDirectory, 0o700);
+  expect((await driver.call("a", "get_config", { source: "running" })).xml).not.toContain("two");
+  rmSync(`${inside}/filler`);
   expect((await driver.call("a", "commit")).xml).toContain("<ok/>");
 });
 

@@ -25,6 +25,8 @@ const RFC_OF: Readonly<Record<string, string>> = {
   "ietf-access-control-list": "RFC 8519",
   "ietf-packet-fields": "RFC 8519",
   "ietf-ethertypes": "RFC 8519",
+  notifications: "RFC 5277",
+  "nc-notifications": "RFC 5277",
 };
 
 function moduleName(file: string): string {

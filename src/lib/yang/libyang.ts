@@ -39,6 +39,7 @@ export interface LibYangConstants {
   readonly LYD_DUP_RECURSIVE: number;
   readonly LYD_DUP_WITH_FLAGS: number;
   readonly LYD_NEW_PATH_UPDATE: number;
+  readonly LYD_IMPLICIT_NO_STATE: number;
   readonly LYD_COMPARE_FULL_RECURSION: number;
   readonly LYD_MERGE_DEFAULTS: number;
   readonly LYS_OUT_YANG: number;
@@ -81,7 +82,13 @@ export interface LibYangFunctions {
     tree: BigUint64Array,
     operation: BigUint64Array,
   ): number;
-  lyd_validate_all(tree: BigUint64Array, context: Pointer, options: number, diff: null): number;
+  lyd_validate_all(
+    tree: BigUint64Array,
+    context: Pointer,
+    options: number,
+    diff: BigUint64Array | null,
+  ): number;
+  lyd_new_implicit_all(tree: BigUint64Array, context: Pointer, options: number, diff: null): number;
   lyd_validate_op(tree: Pointer, dependencies: Pointer, type: number, diff: null): number;
   lyd_print_mem(text: BigUint64Array, node: Pointer, format: number, options: number): number;
   lyd_free_all(node: Pointer): void;
@@ -148,6 +155,7 @@ const LIBYANG_2: LibYangConstants = {
   LYD_DUP_RECURSIVE: 0x01,
   LYD_DUP_WITH_FLAGS: 0x08,
   LYD_NEW_PATH_UPDATE: 0x01,
+  LYD_IMPLICIT_NO_STATE: 0x01,
   LYD_COMPARE_FULL_RECURSION: 0x01,
   LYD_MERGE_DEFAULTS: 0x02,
   LYS_OUT_YANG: 1,
@@ -188,6 +196,7 @@ const SIGNATURES: Readonly<
   lyd_parse_data_mem: ["int", [P, P, "int", "uint32_t", "uint32_t", P]],
   lyd_parse_op: ["int", [P, P, P, "int", "int", P, P]],
   lyd_validate_all: ["int", [P, P, "uint32_t", P]],
+  lyd_new_implicit_all: ["int", [P, P, "uint32_t", P]],
   lyd_validate_op: ["int", [P, P, "int", P]],
   lyd_print_mem: ["int", [P, P, "int", "uint32_t"]],
   lyd_free_all: ["void", [P]],

@@ -90,8 +90,12 @@ const DATA_NODE = koffi.struct({
 /** Where the value of a leaf lies in its data node. */
 const TERM_VALUE_OFFSET = 56n;
 const LYD_DEFAULT = 0x01;
-/** Where a compiled type holds its base type. */
+/** Where a compiled type holds its base type, a leafref its target's type, a union its members. */
 const TYPE_BASE_OFFSET = 16n;
+const LEAFREF_TARGET_OFFSET = 48n;
+const UNION_MEMBERS_OFFSET = 24n;
+/** The length of `struct lysc_ext_instance`. */
+const EXTENSION_BYTES = 72n;
 
 /** One stored error of a context. */
 export interface NativeError {
@@ -124,6 +128,7 @@ export interface NativeSchemaNode {
   readonly module: Pointer;
   readonly parent: Pointer | null;
   readonly name: string;
+  readonly exts: Pointer | null;
 }
 
 export interface NativeDataNode {
@@ -169,6 +174,45 @@ export function readSchemaNode(node: Pointer): NativeSchemaNode {
 export function readBaseType(leaf: Pointer): number {
   const type = koffi.decode(leaf + LEAF_TYPE_OFFSET, P) as Pointer;
   return koffi.decode.uint32(type + TYPE_BASE_OFFSET);
+}
+
+/**
+ * Returns the base types that a value of a leaf can have: those of a union's members, and of what a
+ * leafref points to.
+ */
+export function readValueTypes(leaf: Pointer): ReadonlySet<number> {
+  const found = new Set<number>();
+  collectTypes(koffi.decode(leaf + LEAF_TYPE_OFFSET, P) as Pointer, found);
+  return found;
+}
+
+const TYPE_UNION = 15;
+const TYPE_LEAFREF = 14;
+/** Types nest no deeper; libyang refuses circles. */
+const TYPE_DEPTH_MAX = 64;
+
+function collectTypes(type: Pointer, found: Set<number>, depth = 0): void {
+  const base = koffi.decode.uint32(type + TYPE_BASE_OFFSET);
+  if (depth < TYPE_DEPTH_MAX && base === TYPE_LEAFREF) {
+    collectTypes(koffi.decode(type + LEAFREF_TARGET_OFFSET, P) as Pointer, found, depth + 1);
+  } else if (depth < TYPE_DEPTH_MAX && base === TYPE_UNION) {
+    const members = koffi.decode(type + UNION_MEMBERS_OFFSET, P) as Pointer;
+    const count = Number(koffi.decode.uint64(members - 8n));
+    for (const member of koffi.decode(members, P, count) as Pointer[]) {
+      collectTypes(member, found, depth + 1);
+    }
+  } else found.add(base);
+}
+
+/** Returns the names of the extensions at a schema node, e.g. "default-deny-write". */
+export function readExtensions(node: NativeSchemaNode): string[] {
+  if (node.exts === null) return [];
+  const count = Number(koffi.decode.uint64(node.exts - 8n));
+  return Array.from({ length: count }, (_, index) => {
+    const at = (node.exts ?? NULL_POINTER) + BigInt(index) * EXTENSION_BYTES;
+    const definition = koffi.decode(at, P) as Pointer;
+    return koffi.decode(definition, S) as string;
+  });
 }
 
 export function readDataNode(node: Pointer): NativeDataNode {

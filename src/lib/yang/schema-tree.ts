@@ -7,7 +7,14 @@
 import { assert } from "../base/assert.ts";
 import type { TreeOwner } from "./data-tree.ts";
 import type { Pointer } from "./libyang.ts";
-import { type NativeModule, readBaseType, readModule, readSchemaNode } from "./native-memory.ts";
+import {
+  type NativeModule,
+  readBaseType,
+  readExtensions,
+  readModule,
+  readSchemaNode,
+  readValueTypes,
+} from "./native-memory.ts";
 
 export type SchemaKind =
   | "container"
@@ -60,6 +67,10 @@ export interface SchemaNode {
   readonly orderedBy: "user" | "system";
   /** Of a leaf or leaf-list. */
   readonly baseType: BaseType | undefined;
+  /** What a value can be in the end: members of unions, targets of leafrefs. */
+  readonly valueTypes: readonly BaseType[];
+  /** Extensions at the node itself, by name. */
+  readonly extensions: readonly string[];
   readonly isKey: boolean;
   /** True for a container that exists by itself. */
   readonly presence: boolean;
@@ -221,6 +232,10 @@ class Walker {
           ? "user"
           : "system",
       baseType: isLeaf ? (BASE_TYPES[readBaseType(pointer)] ?? "unknown") : undefined,
+      valueTypes: isLeaf
+        ? [...readValueTypes(pointer)].map((type) => BASE_TYPES[type] ?? "unknown")
+        : [],
+      extensions: readExtensions(native),
       isKey: kind === "leaf" && (native.flags & LYS_KEY) !== 0,
       presence: kind === "container" && (native.flags & LYS_PRESENCE) !== 0,
       mandatory: (native.flags & LYS_MAND_TRUE) !== 0,

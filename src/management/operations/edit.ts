@@ -1,17 +1,27 @@
 /**
- * The operations that change configuration.
+ * The operations of NETCONF that change configuration: they read parameters, and call the core.
  *
- * Effect: changes the datastores. Source: RFC 6241 §7.2-§7.4, §8.3.4, §8.6, §8.7.
+ * Effect: changes the datastores. Source: RFC 6241 §7.2-§7.4, §8.2-§8.4, §8.6, §8.7.
  * An edit is all or nothing whatever error-option says: stop-on-error is met by rolling back.
  * test-option "test-then-set" checks constraints at once; without it they wait for validate or
  * commit, because a candidate may be invalid in between (RFC 7950 §8.3.3).
  */
 import { err, ok, type Result } from "../../lib/base/result.ts";
-import { elementError, protocolError, type RpcError } from "../../lib/netconf/rpc-error.ts";
+import {
+  applicationError,
+  elementError,
+  protocolError,
+  type RpcError,
+} from "../../lib/netconf/rpc-error.ts";
 import { OK_BODY } from "../../lib/netconf/rpc-message.ts";
-import { childOf, escapeXml } from "../../lib/xml/tree.ts";
+import { childOf, escapeXml, textOf, type XmlElement } from "../../lib/xml/tree.ts";
 import type { ApplyOutcome } from "../applier.ts";
-import type { ConfigStore } from "../config-store.ts";
+import type { Operations } from "../core/operations.ts";
+import {
+  CONFIRM_TIMEOUT_SEC_DEFAULT,
+  CONFIRM_TIMEOUT_SEC_MAX,
+  type ConfirmRequest,
+} from "../core/pending-commit.ts";
 import { type DataRoot, EMPTY_ROOT } from "../data-node.ts";
 import { readEditPayload } from "../edit-payload.ts";
 import type { RpcCall, RpcHandler } from "../rpc-answerer.ts";
@@ -28,14 +38,15 @@ import {
 export const NS_MANAGEMENT = "urn:flowlift:management";
 
 /** Returns the handlers by operation name. */
-export function makeEditHandlers(store: ConfigStore): Readonly<Record<string, RpcHandler>> {
+export function makeEditHandlers(operations: Operations): Readonly<Record<string, RpcHandler>> {
   return {
-    "edit-config": async (call) => editConfig(store, call),
-    "copy-config": async (call) => copyConfig(store, call),
-    "delete-config": async (call) => deleteConfig(store, call),
-    validate: async (call) => validate(store, call),
-    commit: async (call) => commit(store, call),
-    "discard-changes": async (call) => discardChanges(store, call),
+    "edit-config": async (call) => editConfig(operations, call),
+    "copy-config": async (call) => copyConfig(operations, call),
+    "delete-config": async (call) => deleteConfig(operations, call),
+    validate: async (call) => validate(operations, call),
+    commit: async (call) => commit(operations, call),
+    "cancel-commit": async (call) => cancelCommit(operations, call),
+    "discard-changes": async (call) => discardChanges(operations, call),
   };
 }
 
@@ -48,21 +59,17 @@ const EDIT_PARAMETERS = [
   "url",
 ];
 
-function editConfig(
-  store: ConfigStore,
+async function editConfig(
+  operations: Operations,
   { operation, scope, session }: RpcCall,
-): Result<string, RpcError> {
+): Promise<Result<string, RpcError>> {
   const unknown = refuseUnknown(operation, EDIT_PARAMETERS);
   if (unknown !== undefined) return err(unknown);
   const target = readDatastore(operation, "target");
   if (!target.ok) return target;
-  if (target.value !== "candidate") {
-    return err(
-      protocolError("operation-not-supported", `"${target.value}" is edited by commit only`),
-    );
+  if (target.value === "startup") {
+    return err(protocolError("operation-not-supported", '"startup" is changed by copy-config'));
   }
-  const locked = store.locks.refuse(["candidate"], session.id);
-  if (locked !== undefined) return err(locked);
   const defaultOperation = readChoice(
     operation,
     "default-operation",
@@ -89,24 +96,22 @@ function editConfig(
   }
   const config = childOf(operation, "config"); // ncclient sends it without namespace when its user does.
   if (config === undefined) return missing("config", operation.local);
-  const edits = readEditPayload(store.yang, store.schema, config, scope);
+  const { schema, yang } = operations.store;
+  const edits = readEditPayload(yang, schema, config, scope);
   if (!edits.ok) return edits;
-  const next = store.edited(store.read("candidate"), edits.value, defaultOperation.value);
-  if (!next.ok) return next;
-  if (testOption.value === "test-then-set" || testOption.value === "test-only") {
-    const valid = store.validate(next.value);
-    if (!valid.ok) return valid;
-  }
-  if (
-    testOption.value !== "test-only" &&
-    edits.value.length + Number(defaultOperation.value === "replace") > 0
-  ) {
-    store.setCandidate(next.value);
-  }
-  return ok(OK_BODY);
+  const done = await operations.edit(session, {
+    target: target.value,
+    edits: edits.value,
+    defaultOperation: defaultOperation.value,
+    testOption: testOption.value,
+  });
+  return done.ok ? ok(formatOutcome(done.value)) : done;
 }
 
-async function copyConfig(store: ConfigStore, call: RpcCall): Promise<Result<string, RpcError>> {
+async function copyConfig(
+  operations: Operations,
+  call: RpcCall,
+): Promise<Result<string, RpcError>> {
   const { operation, session } = call;
   const unknown = refuseUnknown(operation, ["target", "source", "with-defaults"]);
   if (unknown !== undefined) return err(unknown);
@@ -114,26 +119,17 @@ async function copyConfig(store: ConfigStore, call: RpcCall): Promise<Result<str
   if (!target.ok) return target;
   const source = readSource(operation, "source");
   if (!source.ok) return source;
-  if (target.value === "running") {
-    return err(protocolError("operation-not-supported", "running is changed by commit only"));
-  }
   if (source.value.kind === "datastore" && source.value.name === target.value) {
     return err(protocolError("invalid-value", "Source and target are the same datastore"));
   }
-  const locked = store.locks.refuse([target.value], session.id);
-  if (locked !== undefined) return err(locked);
-  const root = readRoot(store, source.value, call);
+  const root = readRoot(operations, source.value, call);
   if (!root.ok) return root;
-  if (target.value === "candidate") {
-    store.setCandidate(root.value);
-    return ok(OK_BODY);
-  }
-  const problem = await store.saveStartup(root.value);
-  return problem === undefined ? ok(OK_BODY) : err(problem);
+  const done = await operations.copy(session, root.value, target.value);
+  return done.ok ? ok(formatOutcome(done.value)) : done;
 }
 
 async function deleteConfig(
-  store: ConfigStore,
+  operations: Operations,
   { operation, session }: RpcCall,
 ): Promise<Result<string, RpcError>> {
   const unknown = refuseUnknown(operation, ["target"]);
@@ -143,36 +139,73 @@ async function deleteConfig(
   if (target.value !== "startup") {
     return err(protocolError("operation-not-supported", `"${target.value}" cannot be deleted`));
   }
-  const locked = store.locks.refuse(["startup"], session.id);
-  if (locked !== undefined) return err(locked);
-  const problem = await store.deleteStartup();
-  return problem === undefined ? ok(OK_BODY) : err(problem);
+  return answer(await operations.deleteStartup(session));
 }
 
-function validate(store: ConfigStore, call: RpcCall): Result<string, RpcError> {
+function validate(operations: Operations, call: RpcCall): Result<string, RpcError> {
   const unknown = refuseUnknown(call.operation, ["source"]);
   if (unknown !== undefined) return err(unknown);
   const source = readSource(call.operation, "source");
   if (!source.ok) return source;
-  const root = readRoot(store, source.value, call);
-  if (!root.ok) return root;
-  const valid = store.validate(root.value);
-  return valid.ok ? ok(OK_BODY) : valid;
+  const root = readRoot(operations, source.value, call);
+  return root.ok ? answer(operations.store.validate(root.value)) : root;
 }
 
+const COMMIT_PARAMETERS = ["confirmed", "confirm-timeout", "persist", "persist-id", "comment"];
+/** As the model says (flowlift-history). */
+export const COMMENT_CHARACTERS_MAX = 1_024;
+
 async function commit(
-  store: ConfigStore,
+  operations: Operations,
   { operation, session }: RpcCall,
 ): Promise<Result<string, RpcError>> {
-  const [parameter] = operation.children;
-  if (parameter !== undefined) {
-    const text = `This server has no confirmed commit, so no "${parameter.local}"`;
-    return err(elementError("unknown-element", parameter.local, text));
+  const unknown = refuseUnknown(operation, COMMIT_PARAMETERS);
+  if (unknown !== undefined) return err(unknown);
+  const confirm = readConfirm(operation);
+  if (!confirm.ok) return confirm;
+  const comment = textOf(operation, "comment");
+  if (comment !== undefined && comment.length > COMMENT_CHARACTERS_MAX) {
+    const text = `A comment has at most ${COMMENT_CHARACTERS_MAX} characters`;
+    return err(applicationError("invalid-value", text, badElement("comment")));
   }
-  const locked = store.locks.refuse(["running", "candidate"], session.id);
-  if (locked !== undefined) return err(locked);
-  const outcome = await store.commit();
+  const persistId = textOf(operation, "persist-id");
+  const outcome = await operations.commit(session, {
+    ...(comment === undefined ? {} : { comment }),
+    ...(confirm.value === undefined ? {} : { confirm: confirm.value }),
+    ...(persistId === undefined ? {} : { persistId }),
+  });
   return outcome.ok ? ok(formatOutcome(outcome.value)) : outcome;
+}
+
+/** RFC 6241 §8.4.5.1: the timeout and `persist` mean something in a confirmed commit only. */
+function readConfirm(operation: XmlElement): Result<ConfirmRequest | undefined, RpcError> {
+  const persist = textOf(operation, "persist");
+  const timeout = textOf(operation, "confirm-timeout");
+  if (childOf(operation, "confirmed") === undefined) {
+    const needless = persist !== undefined ? "persist" : "confirm-timeout";
+    if (persist === undefined && timeout === undefined) return ok(undefined);
+    return err(elementError("bad-element", needless, `"${needless}" goes with "confirmed" only`));
+  }
+  const timeoutSec = timeout === undefined ? CONFIRM_TIMEOUT_SEC_DEFAULT : Number(timeout);
+  const isRight = timeout === undefined || /^[1-9]\d{0,9}$/.test(timeout);
+  if (!isRight || timeoutSec > CONFIRM_TIMEOUT_SEC_MAX) {
+    const text = `"confirm-timeout" takes 1 to ${CONFIRM_TIMEOUT_SEC_MAX} seconds`;
+    return err(protocolError("invalid-value", text, badElement("confirm-timeout")));
+  }
+  return ok({ timeoutSec, persist });
+}
+
+function badElement(name: string): Pick<RpcError, "info"> {
+  return { info: [{ name: "bad-element", text: name }] };
+}
+
+async function cancelCommit(
+  operations: Operations,
+  { operation, session }: RpcCall,
+): Promise<Result<string, RpcError>> {
+  const unknown = refuseUnknown(operation, ["persist-id"]);
+  if (unknown !== undefined) return err(unknown);
+  return answer(await operations.cancelCommit(session, textOf(operation, "persist-id")));
 }
 
 /**
@@ -186,23 +219,24 @@ function formatOutcome({ late }: ApplyOutcome): string {
 }
 
 function discardChanges(
-  store: ConfigStore,
+  operations: Operations,
   { operation, session }: RpcCall,
 ): Result<string, RpcError> {
   const unknown = refuseUnknown(operation, []);
-  if (unknown !== undefined) return err(unknown);
-  const locked = store.locks.refuse(["candidate"], session.id);
-  if (locked !== undefined) return err(locked);
-  store.discardChanges();
-  return ok(OK_BODY);
+  return answer(unknown ?? operations.discard(session));
 }
 
 function readRoot(
-  store: ConfigStore,
+  operations: Operations,
   source: ConfigSource,
-  { scope }: RpcCall,
+  { scope, session }: RpcCall,
 ): Result<DataRoot, RpcError> {
-  if (source.kind === "datastore") return ok(store.read(source.name));
-  const edits = readEditPayload(store.yang, store.schema, source.config, scope);
-  return edits.ok ? store.edited(EMPTY_ROOT, edits.value, "merge") : edits;
+  if (source.kind === "datastore") return ok(operations.rootOf(session, source.name));
+  const { schema, yang } = operations.store;
+  const edits = readEditPayload(yang, schema, source.config, scope);
+  return edits.ok ? operations.store.edited(EMPTY_ROOT, edits.value, "merge") : edits;
+}
+
+function answer(problem: RpcError | undefined): Result<string, RpcError> {
+  return problem === undefined ? ok(OK_BODY) : err(problem);
 }

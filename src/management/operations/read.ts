@@ -14,21 +14,18 @@ import {
 import { childOf, escapeXml, textOf, type XmlElement } from "../../lib/xml/tree.ts";
 import type { YangModule } from "../../lib/yang/module-list.ts";
 import type { ConfigStore } from "../config-store.ts";
+import type { Operations } from "../core/operations.ts";
 import type { DataRoot } from "../data-node.ts";
 import { formatRoot } from "../data-xml.ts";
-import type { OperationalState } from "../operational.ts";
 import type { RpcCall, RpcHandler } from "../rpc-answerer.ts";
 import { applySubtreeFilter, filterTypeOf } from "../subtree-filter.ts";
 import { missing, readDatastore, refuseUnknown } from "./parameters.ts";
 
 /** Returns the handlers by operation name. */
-export function makeReadHandlers(
-  store: ConfigStore,
-  operational: OperationalState,
-): Readonly<Record<string, RpcHandler>> {
+export function makeReadHandlers(operations: Operations): Readonly<Record<string, RpcHandler>> {
   return {
-    get: async (call) => get(operational, call),
-    "get-config": async (call) => getConfig(store, call),
+    get: async (call) => get(operations, call),
+    "get-config": async (call) => getConfig(operations, call),
   };
 }
 
@@ -38,25 +35,29 @@ export function makeGetSchema(store: ConfigStore, modules: readonly YangModule[]
 }
 
 async function get(
-  operational: OperationalState,
-  { operation, scope }: RpcCall,
+  operations: Operations,
+  { operation, scope, session }: RpcCall,
 ): Promise<Result<string, RpcError>> {
   const unknown = refuseUnknown(operation, ["filter"]);
   if (unknown !== undefined) return err(unknown);
   const filter = readFilter(operation);
   if (!filter.ok) return filter;
-  const root = await operational.read(filter.value);
+  const root = await operations.read(session, { datastore: "operational", hint: filter.value });
   return root.ok ? ok(formatSelected(root.value, filter.value, scope)) : root;
 }
 
-function getConfig(store: ConfigStore, { operation, scope }: RpcCall): Result<string, RpcError> {
+async function getConfig(
+  operations: Operations,
+  { operation, scope, session }: RpcCall,
+): Promise<Result<string, RpcError>> {
   const unknown = refuseUnknown(operation, ["source", "filter"]);
   if (unknown !== undefined) return err(unknown);
   const source = readDatastore(operation, "source");
   if (!source.ok) return source;
   const filter = readFilter(operation);
   if (!filter.ok) return filter;
-  return ok(formatSelected(store.read(source.value), filter.value, scope));
+  const root = await operations.read(session, { datastore: source.value });
+  return root.ok ? ok(formatSelected(root.value, filter.value, scope)) : root;
 }
 
 function readFilter(operation: XmlElement): Result<XmlElement | undefined, RpcError> {

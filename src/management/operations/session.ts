@@ -7,49 +7,35 @@ import { err, ok, type Result } from "../../lib/base/result.ts";
 import { protocolError, type RpcError } from "../../lib/netconf/rpc-error.ts";
 import { OK_BODY } from "../../lib/netconf/rpc-message.ts";
 import { textOf } from "../../lib/xml/tree.ts";
-import type { ConfigStore } from "../config-store.ts";
+import type { Operations } from "../core/operations.ts";
+import type { DatastoreName } from "../locks.ts";
 import type { RpcCall, RpcHandler } from "../rpc-answerer.ts";
-import type { SessionRegistry } from "../session-registry.ts";
+import type { SessionEntry, SessionRegistry } from "../session-registry.ts";
 import { missing, readDatastore, refuseUnknown } from "./parameters.ts";
 
 /** Returns the handlers by operation name. */
 export function makeSessionHandlers(
-  store: ConfigStore,
+  operations: Operations,
   registry: SessionRegistry,
 ): Readonly<Record<string, RpcHandler>> {
   return {
-    lock: async (call) => lock(store, call),
-    unlock: async (call) => unlock(store, call),
+    lock: async (call) => locking(call, (session, name) => operations.lock(session, name)),
+    unlock: async (call) => locking(call, (session, name) => operations.unlock(session, name)),
     "close-session": async () => ok(OK_BODY),
     "kill-session": async (call) => killSession(registry, call),
   };
 }
 
-function lock(store: ConfigStore, { operation, session }: RpcCall): Result<string, RpcError> {
+function locking(
+  { operation, session }: RpcCall,
+  act: (session: SessionEntry, name: DatastoreName) => RpcError | undefined,
+): Result<string, RpcError> {
   const unknown = refuseUnknown(operation, ["target"]);
   if (unknown !== undefined) return err(unknown);
   const target = readDatastore(operation, "target");
   if (!target.ok) return target;
-  const isModified = target.value === "candidate" && store.isCandidateModified;
-  const problem = store.locks.lock(target.value, session.id, new Date(), isModified);
+  const problem = act(session, target.value);
   return problem === undefined ? ok(OK_BODY) : err(problem);
-}
-
-function unlock(store: ConfigStore, { operation, session }: RpcCall): Result<string, RpcError> {
-  const unknown = refuseUnknown(operation, ["target"]);
-  if (unknown !== undefined) return err(unknown);
-  const target = readDatastore(operation, "target");
-  if (!target.ok) return target;
-  const problem = store.locks.unlock(target.value, session.id);
-  if (problem !== undefined) return err(problem);
-  // §8.3.5.2: changes that were not committed end with the lock.
-  if (target.value === "candidate") store.discardChanges();
-  return ok(OK_BODY);
-}
-
-/** Releases what an ended session had locked. */
-export function releaseLocks(store: ConfigStore, sessionId: number): void {
-  if (store.locks.releaseAll(sessionId).includes("candidate")) store.discardChanges();
 }
 
 function killSession(
