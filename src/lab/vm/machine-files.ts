@@ -20,9 +20,9 @@ export function makeMachineDirectories(vmUid: number, files: VmLayout): void {
     { path: files.vmDirectory, uid: 0, gid: 0, mode: 0o755 },
     { path: files.machineDirectory, uid: vmUid, gid: vmUid, mode: 0o700 },
     { path: files.seedDirectory, uid: 0, gid: vmUid, mode: 0o750 },
-    // Sockets get the directory's group: the bridge's is for this VM, the VM's for the relay.
+    // Sockets get the directory's group: the bridge's is for this VM, the VM's for the relay, which adds its own.
     { path: files.serialDirectory, uid: BRIDGE_UID, gid: vmUid, mode: 0o2750 },
-    { path: files.manageDirectory, uid: vmUid, gid: CONNECT_UID, mode: 0o2750 },
+    { path: files.manageDirectory, uid: vmUid, gid: CONNECT_UID, mode: 0o2770 },
   ];
   for (const { path, uid, gid, mode } of directories) {
     mkdirSync(path, { recursive: true });
