@@ -19,6 +19,8 @@ export interface ApplianceApplierOptions {
   readonly helperSocket: string;
   readonly bootId: string;
   readonly version: string;
+  /** Members of `flowlift-system:appliance/state` that only a VM has. */
+  readonly firstBoot: () => Readonly<Record<string, unknown>>;
   readonly log: Log;
 }
 
@@ -82,10 +84,10 @@ export class ApplianceApplier implements Applier {
   }
 
   async getState(): Promise<ConfigData> {
-    const { bootId, dataLink, version } = this.#options;
+    const { bootId, dataLink, firstBoot, version } = this.#options;
     const own = {
       "flowlift-system:appliance": {
-        state: { version, "boot-id": bootId, "data-process": dataLink.state },
+        state: { version, "boot-id": bootId, "data-process": dataLink.state, ...firstBoot() },
       },
       "ietf-system:system-state": {
         platform: { "os-name": osType(), "os-release": release(), machine: process.arch },

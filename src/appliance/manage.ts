@@ -6,6 +6,7 @@
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Duplex } from "node:stream";
 import { FlowliftError } from "../lib/base/errors.ts";
 import { createLog, type Log } from "../lib/base/log.ts";
 import { findProjectRoot } from "../lib/base/project-root.ts";
@@ -13,6 +14,8 @@ import { defaultYangDirectories } from "../lib/yang/yang-directories.ts";
 import { ManagementServer } from "../management/management-server.ts";
 import { ApplianceApplier, readAutoSave } from "./manage-applier.ts";
 import { DataLink } from "./manage-data-link.ts";
+import { formatFirstBoot, readFirstBootReport, showBanner } from "./manage-guest.ts";
+import { type RunningManagePort, serveManagePort } from "./manage-port/manage-port.ts";
 import { listListenPoints } from "./manage-settings.ts";
 import { APPLIANCE_MODULES } from "./modules.ts";
 import { type ApplianceSettings, DATA_SOCKET_NAME, HELPER_SOCKET_NAME } from "./settings.ts";
@@ -30,13 +33,26 @@ export async function startManage(settings: ApplianceSettings): Promise<RunningM
   const log = createLog(`manage ${settings.name}`);
   let server: ManagementServer | undefined;
   const dataSocket = join(settings.runDirectory, DATA_SOCKET_NAME);
-  const dataLink = new DataLink(dataSocket, log, async () => applyRunning(server, log));
+  const dataLink = new DataLink(dataSocket, log, async () => {
+    const isApplied = await applyRunning(server, log);
+    // Only now it may be known that the day-zero configuration cannot be carried out.
+    if (server?.dayZero.outcome === "refused") await tellConsole();
+    return isApplied;
+  });
   const root = findProjectRoot();
+  const report = readFirstBootReport(settings.firstBootFile, log);
+  const helperSocket = join(settings.runDirectory, HELPER_SOCKET_NAME);
+  const tellConsole = async (): Promise<void> => {
+    if (report !== undefined && server !== undefined) {
+      await showBanner(helperSocket, server.dayZero, log);
+    }
+  };
   const applier = new ApplianceApplier({
     dataLink,
-    helperSocket: join(settings.runDirectory, HELPER_SOCKET_NAME),
+    helperSocket,
     bootId: settings.bootId,
     version: readVersion(root),
+    firstBoot: () => formatFirstBoot(report, server?.dayZero ?? { outcome: "absent" }),
     log,
   });
   server = await ManagementServer.start({
@@ -56,13 +72,28 @@ export async function startManage(settings: ApplianceSettings): Promise<RunningM
   void dataLink.run();
   const { ports } = server;
   log.info("NETCONF is served", { ports: ports.join(",") });
+  const managePort = await openManagePort(settings, helperSocket, server, log);
+  void tellConsole();
   return {
     ports,
     stop: () => {
+      void managePort?.stop();
       dataLink.stop();
       server.close();
     },
   };
+}
+
+async function openManagePort(
+  { managePort: address }: ApplianceSettings,
+  helperSocket: string,
+  server: ManagementServer,
+  log: Log,
+): Promise<RunningManagePort | undefined> {
+  if (address === undefined) return undefined;
+  const onSsh = (stream: Duplex, sourceHost: string): void =>
+    server.acceptStream(stream, sourceHost);
+  return await serveManagePort({ address, helperSocket, onSsh, log });
 }
 
 async function applyRunning(server: ManagementServer | undefined, log: Log): Promise<boolean> {

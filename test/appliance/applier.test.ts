@@ -22,6 +22,7 @@ function applierWith(prepared: Prepared[], commit: () => Promise<never>): Applia
     helperSocket: "/nowhere",
     bootId: "b",
     version: "0",
+    firstBoot: () => ({}),
     log: SILENT_LOG,
   };
   return new ApplianceApplier(options);

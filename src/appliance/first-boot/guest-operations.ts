@@ -13,6 +13,7 @@ import { MONOTONIC_CLOCK } from "../../lib/base/clock.ts";
 import { describeError, FlowliftError } from "../../lib/base/errors.ts";
 import type { LocalRpcHandlers } from "../../lib/base/local-rpc.ts";
 import type { Log } from "../../lib/base/log.ts";
+import { readImageVersion } from "../image-version.ts";
 import { type BannerFacts, formatBanner } from "./banner.ts";
 import { type BootedInstance, NETCONF_PORT, writeKeys } from "./first-boot.ts";
 import { type CodeVerdict, drawInstallCode, InstallCode } from "./install-code.ts";
@@ -153,11 +154,4 @@ function listAddresses(): BannerFacts["addresses"] {
       .filter(({ address, internal }) => !internal && !address.startsWith("fe80:"))
       .map(({ address }) => ({ interface: name, address })),
   );
-}
-
-/** VERSION_ID of os-release(5). */
-export function readImageVersion(path: string): string | undefined {
-  if (!existsSync(path)) return undefined;
-  const [, version] = /^VERSION_ID="?([^"\n]*)"?$/m.exec(readFileSync(path, "utf8")) ?? [];
-  return version;
 }
