@@ -9,6 +9,8 @@ import type { FlowCounters } from "../offload-protocol/messages.ts";
 
 /** A slot holds one VM's generation and lease; index 0 is never used. */
 export const VM_SLOTS_MAX = 4096;
+/** Generation of a slot that no virtual machine has. */
+export const SLOT_FREE = 0;
 export const HOST_PORTS_MAX = 4096;
 export const SEGMENTS_MAX = 4096;
 
@@ -118,7 +120,7 @@ export interface FastPathDriver {
   }): Promise<void>;
   /**
    * Sets the slot's generation and how long from now its flows may be forwarded (0 stops all of them at
-   * once: one map write).
+   * once: one map write). Generation SLOT_FREE: nobody's any more; what was counted for it is forgotten.
    */
   setSlot(vmSlot: number, generation: number, leaseMs: number): Promise<void>;
   /** Programs every direction of each flow, or none of it; outcomes in the order of `flows`. */

@@ -7,16 +7,17 @@
 import { type Clock, MONOTONIC_CLOCK } from "../../lib/base/clock.ts";
 import type { MacAddress } from "../../lib/inet/address.ts";
 import type { DirectionCounters, FlowCounters } from "../../offload-protocol/messages.ts";
-import type {
-  DriverCapabilities,
-  DriverTotals,
-  FastPathDirection,
-  FastPathDriver,
-  FastPathFlow,
-  FlowHandle,
-  InstallOutcome,
-  NeighbourLocation,
-  WithdrawOutcome,
+import {
+  type DriverCapabilities,
+  type DriverTotals,
+  type FastPathDirection,
+  type FastPathDriver,
+  type FastPathFlow,
+  type FlowHandle,
+  type InstallOutcome,
+  type NeighbourLocation,
+  SLOT_FREE,
+  type WithdrawOutcome,
 } from "../driver.ts";
 import {
   DRIVER_LIMITS_DEFAULT,
@@ -130,6 +131,7 @@ export class MemoryDriver implements FastPathDriver {
     requireSlot(vmSlot, this.#limits);
     const deadlineMs = leaseMs === 0 ? Number.NEGATIVE_INFINITY : this.#clock.nowMs() + leaseMs;
     this.#slots.set(vmSlot, { generation, deadlineMs });
+    if (generation === SLOT_FREE) this.#slotTotals.delete(vmSlot);
   }
 
   async install(flows: readonly FastPathFlow[]): Promise<readonly InstallOutcome[]> {
