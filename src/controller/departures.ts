@@ -4,6 +4,7 @@
  * Pure, but for the promises of those who wait.
  * Invariant: a virtual machine is forgotten only when it has no flow left, so that every end is counted.
  */
+import { SLOT_FREE } from "../fast-path/driver.ts";
 import type { HostCore } from "./host-core.ts";
 import type { VmState } from "./vm-state.ts";
 
@@ -42,6 +43,8 @@ export class Departures {
       if (state.flowCount > 0) continue;
       this.#leaving.delete(state);
       core.vms.delete(state.vm.key);
+      const { slot } = state.vm;
+      core.emit({ kind: "set-slot", slot, generation: SLOT_FREE, leaseMs: 0 });
       gone.push(state.vm.key);
     }
     if (this.#leaving.size === 0) {

@@ -5,7 +5,7 @@
  */
 import type { BpfMap } from "../../lib/bpf/bpf-map.ts";
 import type { BpfObject } from "../../lib/bpf/bpf-object.ts";
-import type { DriverTotals } from "../driver.ts";
+import { type DriverTotals, SLOT_FREE } from "../driver.ts";
 import type { Vnic } from "../topology.ts";
 import { DROP_REASONS, encodeIndex, encodeSlot, encodeVnic, SLOT_TOTALS_BYTES } from "./layout.ts";
 
@@ -41,6 +41,11 @@ export class SlotMaps {
   /** Writes generation and deadline so that no packet sees an old generation with a new deadline. */
   set(vmSlot: number, generation: number, leaseMs: number, nowNs: bigint): void {
     const key = encodeIndex(vmSlot);
+    if (generation === SLOT_FREE) {
+      this.#slots.update(key, encodeSlot(SLOT_FREE, 0n));
+      this.#totals.update(key, Buffer.alloc(this.#totals.valueBytes));
+      return;
+    }
     const present = this.#slots.lookup(key);
     const isNew =
       present === undefined ||
