@@ -146,15 +146,27 @@ export class Lab {
       await this.machine(vm).reboot();
       return;
     }
-    const kinds = ["manage", "data", "helper"].map((kind) => `${vm}/${kind}`);
+    await this.haltAppliance(vm);
+    await this.startAppliance(vm);
+  }
+
+  /** Kills an appliance's processes and empties its kernel state, as a power cut does. */
+  async haltAppliance(vm: string): Promise<void> {
     const { tenant, appliance } = this.#findAppliance(vm);
-    for (const name of kinds) await this.stopProcess(name, "SIGKILL");
+    for (const kind of ["manage", "data", "helper"]) {
+      await this.stopProcess(`${vm}/${kind}`, "SIGKILL");
+    }
     const words = ["sh", "-c", "nft flush ruleset; conntrack -F >/dev/null 2>&1 || true"];
     const privileges = { uid: 0, gid: 0, capabilities: "all" } as const;
     await this.run(`${tenant}/${appliance.name}`, words, { privileges });
+  }
+
+  /** Starts the processes of a halted appliance under a new boot id. */
+  async startAppliance(vm: string): Promise<void> {
+    const { tenant, appliance } = this.#findAppliance(vm);
     writeApplianceSettings(this.#parts.layout, tenant, appliance);
-    await Promise.all([this.startProcess(`${vm}/data`), this.startProcess(`${vm}/helper`)]);
-    await this.startProcess(`${vm}/manage`);
+    const kinds = ["data", "helper", "manage"]; // Together, as in a VM: none waits for another to be there.
+    await Promise.all(kinds.map((kind) => this.startProcess(`${vm}/${kind}`)));
   }
 
   #findAppliance(vm: string): { tenant: string; appliance: LabAppliance } {

@@ -18,6 +18,13 @@ export function formatDescription(lab: LabDescription): string {
         ? `serial port ${appliance.serialSocket}`
         : `ssh -i ${netconf.keyFile} -p ${netconf.port} -s ${netconf.user}@${netconf.host} netconf`;
     lines.push(`  ${appliance.tenant}/${appliance.name}  ${how}`);
+    const { machine } = appliance;
+    if (machine !== undefined) {
+      const by = machine.accelerator === "kvm" ? "KVM" : "emulation";
+      lines.push(
+        `    a VM under ${by}, image ${machine.imageVersion}, console ${machine.consoleFile}`,
+      );
+    }
   }
   for (const host of lab.hosts) {
     lines.push(`  ${host.tenant}/${host.name}  ${host.addresses.join(" ")}  netns ${host.netns}`);
