@@ -66,6 +66,12 @@ export type InstallOutcome =
       readonly reason: "table-full" | "duplicate" | "unsupported-by-driver" | "driver-failed";
     };
 
+/** A flow of an installation that was not installed, by its place. */
+export interface InstallRefusal {
+  readonly place: number;
+  readonly reason: Extract<InstallOutcome, { readonly outcome: "refused" }>["reason"];
+}
+
 export type WithdrawOutcome =
   | { readonly handle: FlowHandle; readonly outcome: "withdrawn"; readonly counters: FlowCounters }
   | { readonly handle: FlowHandle; readonly outcome: "unknown" };
@@ -125,6 +131,8 @@ export interface FastPathDriver {
   setSlot(vmSlot: number, generation: number, leaseMs: number): Promise<void>;
   /** Programs every direction of each flow, or none of it; outcomes in the order of `flows`. */
   install(flows: readonly FastPathFlow[]): Promise<readonly InstallOutcome[]>;
+  /** The same for flows as packed-flows.ts writes them; the agent uses it where a driver has it. */
+  installPacked?(packed: Buffer): readonly InstallRefusal[];
   /**
    * Quiesce, one grace period for the batch, read, delete. When it resolves nothing of these flows can
    * match a packet, and the counters are final.

@@ -1,12 +1,13 @@
 /**
- * Which flows a driver holds: by handle and by match, within its bounds.
+ * What a driver can hold, and which flows the memory driver holds: by handle and by match, within its bounds.
  *
- * Pure. Both drivers decide here what is a duplicate, what is too much and what they cannot do.
+ * Pure. The BPF driver finds duplicates by its own map.
  * Invariant: no two directions that are held have the same match.
  */
 import { assert } from "../lib/base/assert.ts";
 import { familyOf } from "../lib/inet/address.ts";
 import {
+  type DriverCapabilities,
   type FastPathDirection,
   type FastPathFlow,
   type FlowHandle,
@@ -25,6 +26,16 @@ export const MTU_BYTES_MAX = 65_535;
 export const PROTOCOL_TCP = 6;
 export const PROTOCOL_UDP = 17;
 
+/** What both drivers can do, but for their names and sizes. */
+export const FULL_CAPABILITIES: Omit<DriverCapabilities, "name" | "flowsMax"> = {
+  families: [4, 6],
+  protocols: [PROTOCOL_TCP, PROTOCOL_UDP],
+  rewrite: true,
+  mtuPunt: true,
+  optionsToVm: true,
+  exactFinalCounters: true,
+};
+
 /** Bounds of one driver; smaller ones than the constants serve tests. */
 export interface DriverLimits {
   readonly flowsMax: number;
@@ -41,6 +52,15 @@ export const DRIVER_LIMITS_DEFAULT: DriverLimits = {
   segmentsMax: SEGMENTS_MAX,
   slotsMax: VM_SLOTS_MAX,
   vnicsMax: VNICS_MAX,
+};
+
+/** Bounds of what a record of a flow can carry at all; a driver's own are narrower. */
+export const RECORD_LIMITS: DriverLimits = {
+  flowsMax: Number.MAX_SAFE_INTEGER,
+  portsMax: 0xffff_ffff,
+  segmentsMax: 0xffff_ffff,
+  slotsMax: 0xffff_ffff,
+  vnicsMax: 0xffff_ffff,
 };
 
 export type RefusalReason = Extract<InstallOutcome, { outcome: "refused" }>["reason"];
@@ -110,7 +130,8 @@ export class FlowRegistry<T> {
   }
 }
 
-function isSupported(flow: FastPathFlow, limits: DriverLimits): boolean {
+/** Returns whether a driver of these bounds can hold the flow. */
+export function isSupported(flow: FastPathFlow, limits: DriverLimits): boolean {
   return (
     Number.isSafeInteger(flow.handle) &&
     flow.handle >= 0 &&

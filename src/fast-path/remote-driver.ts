@@ -4,7 +4,17 @@
  * Effect: one connection. When it ends, `onLost` is called once and every call rejects; the caller connects
  * again by `connectRemoteDriver` and learns by `listFlows` what the agent still holds.
  */
-import { connectLocalRpc, type LocalRpcPeer } from "../lib/base/local-rpc.ts";
+import { connect } from "node:net";
+import { FlowliftError } from "../lib/base/errors.ts";
+import {
+  AgentLink,
+  decodeJson,
+  encodeJson,
+  FRAME_CALL,
+  FRAME_INSTALL,
+  FRAME_READ_COUNTERS,
+  FRAME_WITHDRAW,
+} from "./agent-link.ts";
 import type {
   DriverCapabilities,
   DriverTotals,
@@ -16,20 +26,15 @@ import type {
   WithdrawOutcome,
 } from "./driver.ts";
 import {
-  type CountersOfJson,
-  decodeCountersOf,
-  decodeTotals,
-  decodeWithdrawOutcome,
-  type TotalsJson,
-  type WithdrawJson,
-} from "./driver-codec.ts";
-import {
-  decodeFlows,
+  decodeCounters,
   decodeRefusals,
-  encodeFlows,
-  type FlowsJson,
-  type RefusalsJson,
-} from "./flow-codec.ts";
+  decodeTotals,
+  decodeWithdrawals,
+  encodeHandles,
+  type TotalsJson,
+} from "./driver-codec.ts";
+import { installBy } from "./install-by.ts";
+import { unpackFlows } from "./packed-flows.ts";
 import type { Topology } from "./topology.ts";
 
 /** JSON leaves out `undefined`. */
@@ -38,12 +43,12 @@ type NeighbourJson = Omit<NeighbourLocation, "portId"> & { readonly portId?: num
 class RemoteDriver implements FastPathDriver {
   onNeighbour: (location: NeighbourLocation) => void = () => {};
   onLost: () => void = () => {};
-  readonly #peer: LocalRpcPeer;
+  readonly #peer: AgentLink;
   #isClosing = false;
 
-  constructor(peer: LocalRpcPeer) {
+  constructor(peer: AgentLink) {
     this.#peer = peer;
-    peer.onEvent = (name, params) => this.#receive(name, params);
+    peer.onEvent = (body) => this.#receive(body);
     peer.onClose = () => {
       if (!this.#isClosing) this.onLost();
     };
@@ -62,13 +67,13 @@ class RemoteDriver implements FastPathDriver {
   }
 
   async install(flows: readonly FastPathFlow[]): Promise<readonly InstallOutcome[]> {
-    const refusals = await this.#call<RefusalsJson>("install", encodeFlows(flows));
-    return decodeRefusals(flows, refusals);
+    return await installBy(flows, async (packed) =>
+      decodeRefusals(await this.#peer.call(FRAME_INSTALL, packed)),
+    );
   }
 
   async withdraw(handles: readonly FlowHandle[]): Promise<readonly WithdrawOutcome[]> {
-    const outcomes = await this.#call<readonly WithdrawJson[]>("withdraw", handles);
-    return outcomes.map(decodeWithdrawOutcome);
+    return decodeWithdrawals(await this.#peer.call(FRAME_WITHDRAW, encodeHandles(handles)));
   }
 
   async update(
@@ -82,8 +87,7 @@ class RemoteDriver implements FastPathDriver {
   async readCounters(
     handles: readonly FlowHandle[] | "all",
   ): ReturnType<FastPathDriver["readCounters"]> {
-    const counters = await this.#call<readonly CountersOfJson[]>("readCounters", handles);
-    return counters.map(decodeCountersOf);
+    return decodeCounters(await this.#peer.call(FRAME_READ_COUNTERS, encodeHandles(handles)));
   }
 
   async totals(): Promise<DriverTotals> {
@@ -91,7 +95,7 @@ class RemoteDriver implements FastPathDriver {
   }
 
   async listFlows(): Promise<readonly FastPathFlow[]> {
-    return decodeFlows(await this.#call<FlowsJson>("listFlows", {}));
+    return unpackFlows(await this.#peer.call(FRAME_CALL, encodeJson({ method: "listFlows" })));
   }
 
   async listNeighbours(): Promise<readonly NeighbourLocation[]> {
@@ -104,14 +108,15 @@ class RemoteDriver implements FastPathDriver {
     this.#peer.close();
   }
 
-  #call<T>(method: string, params: unknown): Promise<T> {
-    return this.#peer.call(method, params) as Promise<T>;
+  async #call<T>(method: string, params: unknown): Promise<T> {
+    return decodeJson(await this.#peer.call(FRAME_CALL, encodeJson({ method, params }))) as T;
   }
 
-  #receive(name: string, params: unknown): void {
-    if (name === "neighbour") this.onNeighbour(decodeLocation(params as NeighbourJson));
+  #receive(body: Buffer): void {
+    const { event, params } = decodeJson(body) as { event: string; params: unknown };
+    if (event === "neighbour") this.onNeighbour(decodeLocation(params as NeighbourJson));
     // The agent lives, but its view of the host is lost: begin again with a new one.
-    else if (name === "lost") this.#peer.close();
+    else if (event === "lost") this.#peer.close();
   }
 }
 
@@ -120,6 +125,16 @@ function decodeLocation(json: NeighbourJson): NeighbourLocation {
 }
 
 /** Connects to an agent. Throws LOCAL_RPC_CLOSED when none listens. */
-export async function connectRemoteDriver(socketPath: string): Promise<FastPathDriver> {
-  return new RemoteDriver(await connectLocalRpc(socketPath, {}));
+export function connectRemoteDriver(socketPath: string): Promise<FastPathDriver> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(socketPath);
+    socket.once("error", (cause) => {
+      const text = `Cannot connect to "${socketPath}"`;
+      reject(new FlowliftError("LOCAL_RPC_CLOSED", text, { cause }));
+    });
+    socket.once("connect", () => {
+      socket.removeAllListeners("error");
+      resolve(new RemoteDriver(new AgentLink(socket)));
+    });
+  });
 }

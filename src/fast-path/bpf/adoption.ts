@@ -4,72 +4,59 @@
  * Effect: reads and repairs the maps. A flow that the earlier agent had not finished programming is removed:
  * nobody was told that it is active.
  */
-import type { FastPathFlow } from "../driver.ts";
+import type { FlowHandle } from "../driver.ts";
 import type { FlowMaps } from "./flow-maps.ts";
-import { type ActionEntry, STATE_ACTIVE, STATE_FREE, STATE_PAUSED } from "./layout.ts";
+import { type ActionEntry, STATE_ACTIVE, STATE_PAUSED, STATE_QUIESCING } from "./layout.ts";
 
+/** A flow that was being withdrawn forwards nothing and keeps its state; its counters can still be had. */
 export interface AdoptedFlow {
-  readonly flow: FastPathFlow;
+  readonly handle: FlowHandle;
   /** Indexes of original and, if there is one, reply. */
   readonly indexes: readonly number[];
-  /** It was being withdrawn: it forwards nothing, its counters can still be had. */
-  readonly isQuiescing: boolean;
 }
 
 interface Found {
   readonly index: number;
   readonly entry: ActionEntry;
+  readonly isKeyed: boolean;
   readonly forwards: boolean;
 }
 
 /** Returns every whole flow, and frees what is not part of one. */
 export function adoptFlows(maps: FlowMaps): readonly AdoptedFlow[] {
-  const byHandle = new Map<number, Found[]>();
+  const byHandle = new Map<FlowHandle, Found[]>();
   maps.forEachUsed((index, state, entry) => {
-    const isKeyed = maps.lookupKey(entry.direction) === index;
+    const isKeyed = maps.leadsTo(index);
     const forwards = isKeyed && (state === STATE_ACTIVE || state === STATE_PAUSED);
     const found = byHandle.get(entry.handle) ?? [];
-    found.push({ index, entry, forwards });
+    found.push({ index, entry, isKeyed, forwards });
     byHandle.set(entry.handle, found);
   });
   return [...byHandle.values()].flatMap((found) => {
-    const flow = assemble(found, maps);
-    if (flow === undefined) return remove(found, maps);
-    const paused = found.map(({ index }) => index);
-    if (!flow.isQuiescing) maps.setStates(paused, STATE_ACTIVE);
-    return [flow];
+    const flow = assemble(found);
+    for (const { index, isKeyed, forwards } of found) {
+      if (flow !== undefined && forwards) {
+        maps.setState(index, STATE_ACTIVE);
+        continue;
+      }
+      if (isKeyed) maps.destroyKey(index);
+      maps.setState(index, STATE_QUIESCING);
+    }
+    if (flow !== undefined) return [flow];
+    maps.release(found.map(({ index }) => index));
+    return [];
   });
 }
 
-function assemble(found: readonly Found[], maps: FlowMaps): AdoptedFlow | undefined {
+function assemble(found: readonly Found[]): AdoptedFlow | undefined {
   const original = found.find(({ entry }) => !entry.isReply);
   const reply = found.find(({ entry }) => entry.isReply);
   if (original === undefined || found.length > 2) return undefined;
   const forwarding = found.filter(({ forwards }) => forwards);
   // Half a flow forwards nothing either.
   if (forwarding.length !== 0 && forwarding.length !== found.length) return undefined;
-  const { handle, vmSlot, generation, direction } = original.entry;
-  for (const { entry, forwards } of found) if (!forwards) maps.destroyKey(entry.direction);
   return {
-    flow: {
-      handle,
-      vmSlot,
-      generation,
-      original: direction,
-      ...(reply === undefined ? {} : { reply: reply.entry.direction }),
-    },
+    handle: original.entry.handle,
     indexes: reply === undefined ? [original.index] : [original.index, reply.index],
-    isQuiescing: forwarding.length === 0,
   };
-}
-
-function remove(found: readonly Found[], maps: FlowMaps): readonly AdoptedFlow[] {
-  for (const { index, entry } of found) {
-    if (maps.lookupKey(entry.direction) === index) maps.destroyKey(entry.direction);
-  }
-  maps.setStates(
-    found.map(({ index }) => index),
-    STATE_FREE,
-  );
-  return [];
 }

@@ -16,17 +16,14 @@ import type {
   FastPathFlow,
   FlowHandle,
   InstallOutcome,
+  InstallRefusal,
   NeighbourLocation,
   WithdrawOutcome,
 } from "../driver.ts";
-import {
-  DRIVER_LIMITS_DEFAULT,
-  type DriverLimits,
-  PROTOCOL_TCP,
-  PROTOCOL_UDP,
-} from "../flow-registry.ts";
+import { DRIVER_LIMITS_DEFAULT, type DriverLimits, FULL_CAPABILITIES } from "../flow-registry.ts";
 import type { HostNetwork } from "../host-network.ts";
 import { HostView } from "../host-view.ts";
+import { installBy } from "../install-by.ts";
 import { checkTopology, requireSlot, type Topology } from "../topology.ts";
 import { type FlowCountersOfHandle, FlowProgrammer } from "./flow-programmer.ts";
 import { FLOW_LAYOUT_VERSION } from "./layout.ts";
@@ -75,7 +72,7 @@ export class BpfDriver implements FastPathDriver {
     try {
       if (object.isAdopted) driver.#binding.adopt();
       await driver.#view.refresh();
-      if (object.isAdopted) driver.#flows.adopt();
+      if (object.isAdopted) driver.#flows.adopt(process.hrtime.bigint());
       else PortBinding.detachStrays(driver.#view.listLinks());
     } catch (error) {
       await driver.close();
@@ -95,16 +92,7 @@ export class BpfDriver implements FastPathDriver {
   }
 
   async capabilities(): Promise<DriverCapabilities> {
-    return {
-      name: "bpf",
-      flowsMax: this.#limits.flowsMax,
-      families: [4, 6],
-      protocols: [PROTOCOL_TCP, PROTOCOL_UDP],
-      rewrite: true,
-      mtuPunt: true,
-      optionsToVm: true,
-      exactFinalCounters: true,
-    };
+    return { ...FULL_CAPABILITIES, name: "bpf", flowsMax: this.#limits.flowsMax };
   }
 
   async configure(topology: Topology): Promise<void> {
@@ -119,7 +107,11 @@ export class BpfDriver implements FastPathDriver {
   }
 
   async install(flows: readonly FastPathFlow[]): Promise<readonly InstallOutcome[]> {
-    return this.#flows.install(flows, process.hrtime.bigint());
+    return installBy(flows, (packed) => this.installPacked(packed));
+  }
+
+  installPacked(packed: Buffer): readonly InstallRefusal[] {
+    return this.#flows.install(packed, process.hrtime.bigint());
   }
 
   withdraw(handles: readonly FlowHandle[]): Promise<readonly WithdrawOutcome[]> {
@@ -160,7 +152,7 @@ export class BpfDriver implements FastPathDriver {
   /** Lets go; attached programs and pinned maps stay. */
   async close(): Promise<void> {
     this.#view.close();
-    await this.#flows.settle();
+    await this.#flows.close();
     this.#object.close();
   }
 

@@ -2,6 +2,9 @@
 /*
  * The fast path's maps and their layout; src/fast-path/bpf/layout.ts encodes the same bytes.
  *
+ * The agent writes states and actions as memory (BPF_F_MMAPABLE); keys come and go by system calls, so that
+ * what lies behind an index is there before its key is.
+ *
  * A key leads to an index only. Everything that changes while packets pass (state, action, counters) lies
  * in arrays: an update of a hash element would replace it and lose increments in flight.
  * Increase FLOW_LAYOUT_VERSION with every change here, so that an agent never adopts maps it misreads.
@@ -12,7 +15,7 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
-#define FLOW_LAYOUT_VERSION 1
+#define FLOW_LAYOUT_VERSION 2
 
 /* Defaults; the agent sets the real sizes before it loads. */
 #define FLOW_ENTRIES_DEFAULT 131072
@@ -160,6 +163,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, FLOW_ENTRIES_DEFAULT);
 	__type(key, __u32);
 	__type(value, __u32);
@@ -167,6 +171,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, FLOW_ENTRIES_DEFAULT);
 	__type(key, __u32);
 	__type(value, struct flow_action);

@@ -1,14 +1,15 @@
 /**
- * Reads and writes the flow maps in batches: keys, states, actions, counters.
+ * Reads and writes the flow maps: keys in batches, states and actions as memory, counters.
  *
- * Effect: bpf(2). Knows indexes, not handles.
+ * Effect: bpf(2) and shared memory. Knows indexes, not handles.
  * Invariant: an index is written only while no program can meet it: before its key exists, or after a grace
- * period without it.
+ * period without it. The counters of a free index are zero.
  */
+import { randomBytes } from "node:crypto";
 import type { BpfMap } from "../../lib/bpf/bpf-map.ts";
 import type { BpfObject } from "../../lib/bpf/bpf-object.ts";
+import { type MapMemory, mapMemory } from "../../lib/bpf/map-memory.ts";
 import type { DirectionCounters } from "../../offload-protocol/messages.ts";
-import type { FastPathDirection } from "../driver.ts";
 import {
   ACTION_BYTES,
   type ActionEntry,
@@ -16,98 +17,107 @@ import {
   encodeAction,
   encodeIndex,
   encodeIndexes,
-  encodeKey,
   FLOW_TOTALS_BYTES,
   KEY_BYTES,
-  STATE_ACTIVE,
   STATE_FREE,
 } from "./layout.ts";
+import { MatchTable } from "./match-table.ts";
 
-export interface IndexedAction {
-  readonly index: number;
-  readonly entry: ActionEntry;
-}
+const WORD_BYTES = 4;
 
 export interface IndexCounters {
   readonly counters: DirectionCounters;
-  /** CLOCK_MONOTONIC; when nothing passed yet, the time of the installation. */
+  /** CLOCK_MONOTONIC; 0 when nothing passed yet. */
   readonly lastUsedNs: bigint;
 }
 
 export class FlowMaps {
   readonly #keys: BpfMap;
-  readonly #states: BpfMap;
-  readonly #actions: BpfMap;
   readonly #totals: BpfMap;
+  readonly #states: MapMemory;
+  readonly #actions: MapMemory;
 
   constructor(object: BpfObject) {
     this.#keys = object.map("flow_keys");
-    this.#states = object.map("flow_states");
-    this.#actions = object.map("flow_actions");
     this.#totals = object.map("flow_totals");
+    this.#states = mapMemory(object.map("flow_states"));
+    this.#actions = mapMemory(object.map("flow_actions"));
   }
 
   get entriesMax(): number {
     return this.#keys.entriesMax;
   }
 
-  /** Programs free indexes. The keys come last: before them no packet meets what is written. */
-  insert(entries: readonly IndexedAction[], nowNs: bigint): void {
-    const count = entries.length;
-    const indexes = encodeIndexes(entries.map(({ index }) => index));
-    const actions = Buffer.alloc(count * ACTION_BYTES);
-    const keys = Buffer.alloc(count * KEY_BYTES);
-    const totals = Buffer.alloc(count * this.#totals.valueBytes);
-    entries.forEach(({ entry }, position) => {
-      encodeAction(entry, actions, position * ACTION_BYTES);
-      actions.copy(
-        keys,
-        position * KEY_BYTES,
-        position * ACTION_BYTES,
-        position * ACTION_BYTES + KEY_BYTES,
-      );
-      const firstCpu = position * this.#totals.valueBytes;
-      totals.writeBigUInt64LE(nowNs, firstCpu + FLOW_TOTALS_BYTES - 8);
-    });
-    this.#actions.updateBatch(indexes, actions);
-    this.#totals.updateBatch(indexes, totals);
-    this.setStates(
-      entries.map(({ index }) => index),
-      STATE_ACTIVE,
-    );
-    this.#keys.updateBatch(keys, indexes);
+  /** Lets go of the memory; nothing may be called afterwards. */
+  close(): void {
+    this.#states.unmap();
+    this.#actions.unmap();
+  }
+
+  /** Writes an action, from packed bytes, and its state behind a free index. */
+  writeAction(index: number, packed: Buffer, at: number, state: number): void {
+    packed.copy(this.#actions.bytes, index * this.#actions.strideBytes, at, at + ACTION_BYTES);
+    this.setState(index, state);
   }
 
   /** Rewrites one action in place; its state must not be active, and a grace period must have passed. */
-  replaceAction({ index, entry }: IndexedAction): void {
-    const action = Buffer.alloc(ACTION_BYTES);
-    encodeAction(entry, action, 0);
-    this.#actions.update(encodeIndex(index), action);
+  replaceAction(index: number, entry: ActionEntry): void {
+    const packed = Buffer.alloc(ACTION_BYTES);
+    encodeAction(entry, packed, 0);
+    // The match stays as it is: packets that are counted meanwhile compare it.
+    packed.copy(this.#actions.bytes, index * this.#actions.strideBytes + KEY_BYTES, KEY_BYTES);
   }
 
-  setStates(indexes: readonly number[], state: number): void {
-    const states = encodeIndexes(indexes.map(() => state));
-    this.#states.updateBatch(encodeIndexes(indexes), states);
+  readAction(index: number): ActionEntry {
+    return decodeAction(this.#actions.bytes, index * this.#actions.strideBytes);
+  }
+
+  setState(index: number, state: number): void {
+    this.#states.bytes.writeUInt32LE(state, index * this.#states.strideBytes);
+  }
+
+  stateOf(index: number): number {
+    return this.#states.bytes.readUInt32LE(index * this.#states.strideBytes);
+  }
+
+  /** Returns a table of the keys behind the indexes. */
+  makeMatchTable(): MatchTable {
+    const { bytes, strideBytes } = this.#actions;
+    return new MatchTable({
+      entriesMax: this.entriesMax,
+      words: new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / WORD_BYTES),
+      strideWords: strideBytes / WORD_BYTES,
+      keyWords: KEY_BYTES / WORD_BYTES,
+      seed: randomBytes(WORD_BYTES).readInt32LE(0),
+    });
+  }
+
+  /** Lets packets find the indexes; nobody else has their keys. */
+  insertKeys(indexes: readonly number[]): void {
+    this.#keys.updateBatch(this.#keysOf(indexes), encodeIndexes(indexes));
   }
 
   /** Deletes keys that all exist. */
-  deleteKeys(directions: readonly FastPathDirection[]): void {
-    const keys = Buffer.alloc(directions.length * KEY_BYTES);
-    directions.forEach((direction, position) => {
-      encodeKey(direction, keys, position * KEY_BYTES);
-    });
-    this.#keys.deleteBatch(keys);
+  deleteKeys(indexes: readonly number[]): void {
+    this.#keys.deleteBatch(this.#keysOf(indexes));
   }
 
-  /** Deletes a key that may be absent. */
-  destroyKey(direction: FastPathDirection): void {
-    this.#keys.destroy(keyOf(direction));
+  /** Deletes the key of an index, which may be absent. */
+  destroyKey(index: number): void {
+    this.#keys.destroy(this.#keysOf([index]));
   }
 
-  /** Returns the index that a packet of this direction would find. */
-  lookupKey(direction: FastPathDirection): number | undefined {
-    const value = this.#keys.lookup(keyOf(direction));
-    return value === undefined ? undefined : Buffer.from(value.buffer).readUInt32LE(0);
+  /** Returns whether packets find this index by its own key. */
+  leadsTo(index: number): boolean {
+    const value = this.#keys.lookup(this.#keysOf([index]));
+    return value !== undefined && Buffer.from(value.buffer).readUInt32LE(0) === index;
+  }
+
+  /** Makes indexes free that no program can meet any more: counters first, so that a free one has none. */
+  release(indexes: readonly number[]): void {
+    const zeros = Buffer.alloc(indexes.length * this.#totals.valueBytes);
+    this.#totals.updateBatch(encodeIndexes(indexes), zeros);
+    for (const index of indexes) this.setState(index, STATE_FREE);
   }
 
   readIndex(index: number): IndexCounters {
@@ -139,19 +149,20 @@ export class FlowMaps {
 
   /** Visits every index that is not free. */
   forEachUsed(visit: (index: number, state: number, entry: ActionEntry) => void): void {
-    const states: number[] = [];
-    this.#states.forEachBatch(({ count, values }) => {
-      const bytes = Buffer.from(values.buffer);
-      for (let position = 0; position < count; position++) {
-        states.push(bytes.readUInt32LE(4 * position));
-      }
-      return true;
+    for (let index = 0; index < this.entriesMax; index++) {
+      const state = this.stateOf(index);
+      if (state !== STATE_FREE) visit(index, state, this.readAction(index));
+    }
+  }
+
+  #keysOf(indexes: readonly number[]): Buffer {
+    const { bytes, strideBytes } = this.#actions;
+    const keys = Buffer.allocUnsafe(indexes.length * KEY_BYTES);
+    indexes.forEach((index, position) => {
+      const at = index * strideBytes;
+      bytes.copy(keys, position * KEY_BYTES, at, at + KEY_BYTES);
     });
-    states.forEach((state, index) => {
-      if (state === STATE_FREE) return;
-      const action = this.#actions.lookup(encodeIndex(index));
-      if (action !== undefined) visit(index, state, decodeAction(Buffer.from(action.buffer), 0));
-    });
+    return keys;
   }
 
   #sum(bytes: Buffer, at: number): IndexCounters {
@@ -161,6 +172,7 @@ export class FlowMaps {
       const used = bytes.readBigUInt64LE(cpu + 32);
       if (used > lastUsedNs) lastUsedNs = used;
     }
+    if (lastUsedNs === 0n) return UNUSED;
     return {
       counters: {
         fastPackets: sumCpus(bytes, at, end),
@@ -173,6 +185,11 @@ export class FlowMaps {
   }
 }
 
+const UNUSED: IndexCounters = {
+  counters: { fastPackets: 0n, fastBytes: 0n, passedPackets: 0n, passedBytes: 0n },
+  lastUsedNs: 0n,
+};
+
 /** Most counters are small: they are added without making a bigint for each CPU. */
 function sumCpus(bytes: Buffer, at: number, end: number): bigint {
   let low = 0;
@@ -183,10 +200,4 @@ function sumCpus(bytes: Buffer, at: number, end: number): bigint {
   }
   if (high > 0) return (BigInt(high) << 32n) + BigInt(low);
   return low === 0 ? 0n : BigInt(low);
-}
-
-function keyOf(direction: FastPathDirection): Buffer {
-  const key = Buffer.alloc(KEY_BYTES);
-  encodeKey(direction, key, 0);
-  return key;
 }

@@ -1,10 +1,12 @@
 /**
  * Installs, withdraws, updates and counts flows in the flow maps.
  *
- * Effect: bpf(2); waits for grace periods by the function that it is given.
+ * Effect: bpf(2) and shared memory; waits for grace periods by the function that it is given.
  *
  * Withdrawal of a batch: state := quiescing, keys deleted → one grace period → counters read → indexes free.
  * After the grace period no program holds an index of the batch, so it may be used again at once.
+ * Invariant: a handle leads to its original's index, that one to the reply's; everything else about a flow lies
+ * in the maps. No two matches are equal.
  */
 import { assert } from "../../lib/base/assert.ts";
 import type { BpfObject } from "../../lib/bpf/bpf-object.ts";
@@ -14,31 +16,22 @@ import type {
   FastPathDriver,
   FastPathFlow,
   FlowHandle,
-  InstallOutcome,
+  InstallRefusal,
   WithdrawOutcome,
 } from "../driver.ts";
-import {
-  type DriverLimits,
-  directionsOf,
-  type FlowRecord,
-  FlowRegistry,
-} from "../flow-registry.ts";
+import type { DriverLimits } from "../flow-registry.ts";
 import { noSuchFlow } from "../no-such-flow.ts";
+import { findPackedFlows, isPackedWithin, type PackedFlow } from "../packed-flows.ts";
 import { adoptFlows } from "./adoption.ts";
-import { FlowMaps, type IndexCounters, type IndexedAction } from "./flow-maps.ts";
+import { type FlowPlace, readFlows } from "./flow-counters.ts";
+import { FlowMaps } from "./flow-maps.ts";
 import { GracePeriods } from "./grace-period.ts";
-import { STATE_ACTIVE, STATE_FREE, STATE_PAUSED, STATE_QUIESCING } from "./layout.ts";
+import { IndexPool } from "./index-pool.ts";
+import { handleAt, STATE_ACTIVE, STATE_FREE, STATE_PAUSED, STATE_QUIESCING } from "./layout.ts";
+import type { MatchTable } from "./match-table.ts";
 
-const NS_PER_MS = 1_000_000n;
-/** From this many flows on, reading a range of the counter array is cheaper than reading single elements. */
-const SWEEP_FLOWS_MIN = 256;
-
-interface Programmed {
-  /** Original, then reply. */
-  readonly indexes: readonly number[];
-}
-
-type ProgrammedFlow = FlowRecord<Programmed>;
+const NS_PER_MS = 1_000_000;
+const NONE = -1;
 
 export interface FlowCountersOfHandle {
   readonly handle: FlowHandle;
@@ -47,85 +40,163 @@ export interface FlowCountersOfHandle {
 
 export class FlowProgrammer {
   readonly #maps: FlowMaps;
-  readonly #flows: FlowRegistry<Programmed>;
+  readonly #limits: DriverLimits;
   readonly #grace: GracePeriods;
-  readonly #free: number[] = [];
+  /** Handle → index of the original. */
+  readonly #originals = new Map<FlowHandle, number>();
+  /** Index of the original → index of the reply, and CLOCK_MONOTONIC ms of the installation. */
+  readonly #replies: Int32Array;
+  readonly #installedMs: Float64Array;
+  readonly #indexes: IndexPool;
   readonly #pending = new Set<Promise<unknown>>();
-  /** Indexes at or above it were never used. */
-  #unusedFrom = 0;
+  /** Flows that somebody waits to be withdrawn, by their original's index. */
+  readonly #withdrawing = new Set<number>();
+  /** Matches of all flows, also of those that are being withdrawn: nobody else may have them yet. */
+  readonly #matches: MatchTable;
 
   constructor(object: BpfObject, limits: DriverLimits, waitForGrace: () => Promise<void>) {
     this.#maps = new FlowMaps(object);
-    this.#flows = new FlowRegistry(limits);
+    this.#limits = limits;
+    this.#matches = this.#maps.makeMatchTable();
+    this.#indexes = new IndexPool(this.#maps.entriesMax);
+    this.#replies = new Int32Array(this.#maps.entriesMax).fill(NONE);
+    this.#installedMs = new Float64Array(this.#maps.entriesMax);
     this.#grace = new GracePeriods(waitForGrace);
   }
 
   get count(): number {
-    return this.#flows.count;
+    return this.#originals.size;
   }
 
   /** Takes over the flows that the maps hold. */
-  adopt(): void {
+  adopt(nowNs: bigint): void {
     const used = new Set<number>();
-    for (const { flow, indexes, isQuiescing } of adoptFlows(this.#maps)) {
-      const record = this.#flows.add(flow, () => ({ indexes }));
-      assert(typeof record !== "string", "flows in the maps are distinct and within bounds");
-      if (isQuiescing) record.state = "quiescing";
+    for (const { handle, indexes } of adoptFlows(this.#maps)) {
+      const [original = NONE, reply = NONE] = indexes;
+      this.#originals.set(handle, original);
+      this.#replies[original] = reply;
+      this.#installedMs[original] = Number(nowNs) / NS_PER_MS;
       for (const index of indexes) used.add(index);
+      assert(
+        indexes.every((index) => this.#matches.add(index)),
+        "matches in the maps are distinct",
+      );
     }
-    this.#unusedFrom = used.size === 0 ? 0 : Math.max(...used) + 1;
-    for (let index = 0; index < this.#unusedFrom; index++) {
-      if (!used.has(index)) this.#free.push(index);
-    }
+    this.#indexes.adopt(used);
   }
 
   listFlows(): readonly FastPathFlow[] {
-    return Array.from(this.#flows.list(), ({ flow }) => flow);
+    return Array.from(this.#originals.values(), (original): FastPathFlow => {
+      const { handle, vmSlot, generation, direction } = this.#maps.readAction(original);
+      const reply = this.#replyOf(original);
+      return {
+        ...{ handle, vmSlot, generation, original: direction },
+        ...(reply === NONE ? {} : { reply: this.#maps.readAction(reply).direction }),
+      };
+    });
   }
 
-  install(flows: readonly FastPathFlow[], nowNs: bigint): readonly InstallOutcome[] {
-    const entries: IndexedAction[] = [];
-    const added: ProgrammedFlow[] = [];
-    const outcomes = flows.map((flow): InstallOutcome => {
-      const { handle } = flow;
-      const record = this.#flows.add(flow, () => ({
-        indexes: directionsOf(flow).map(() => this.#takeIndex()),
-      }));
-      if (typeof record === "string") return { handle, outcome: "refused", reason: record };
-      added.push(record);
-      entries.push(...actionsOf(record));
-      return { handle, outcome: "installed" };
+  /** Programs packed flows; returns those that were refused. */
+  install(packed: Buffer, nowNs: bigint): readonly InstallRefusal[] {
+    const refusals: InstallRefusal[] = [];
+    const written: { readonly place: number; readonly handle: FlowHandle }[] = [];
+    const indexes: number[] = [];
+    const nowMs = Number(nowNs) / NS_PER_MS;
+    findPackedFlows(packed).forEach((flow, place) => {
+      const handle = handleAt(packed, flow.originalAt);
+      const reason = this.#reasonAgainst(packed, flow, handle) ?? this.#write(packed, flow, handle);
+      if (reason !== undefined) {
+        refusals.push({ place, reason });
+        return;
+      }
+      const original = this.#originals.get(handle) ?? NONE;
+      this.#installedMs[original] = nowMs;
+      written.push({ place, handle });
+      indexes.push(...this.#indexesOf(original));
     });
-    if (entries.length === 0) return outcomes;
+    if (indexes.length === 0) return refusals;
     try {
-      this.#maps.insert(entries, nowNs);
-      return outcomes;
+      this.#maps.insertKeys(indexes);
     } catch (error) {
       if (!(error instanceof BpfError)) throw error;
-      this.#undo(added);
-      return outcomes.map((outcome) =>
-        outcome.outcome === "installed"
-          ? { handle: outcome.handle, outcome: "refused", reason: "driver-failed" }
-          : outcome,
-      );
+      for (const { place, handle } of written) {
+        this.#undo(handle);
+        refusals.push({ place, reason: "driver-failed" });
+      }
     }
+    return refusals;
+  }
+
+  #reasonAgainst(
+    packed: Buffer,
+    flow: PackedFlow,
+    handle: FlowHandle,
+  ): InstallRefusal["reason"] | undefined {
+    if (!isPackedWithin(packed, flow, this.#limits)) return "unsupported-by-driver";
+    if (this.#originals.has(handle)) return "duplicate";
+    if (this.#originals.size >= this.#limits.flowsMax) return "table-full";
+    return undefined;
+  }
+
+  /** Writes both directions behind free indexes and holds the flow, or says why not. */
+  #write(packed: Buffer, flow: PackedFlow, handle: FlowHandle): "duplicate" | undefined {
+    const original = this.#writeDirection(packed, flow.originalAt);
+    if (original === NONE) return "duplicate";
+    const reply = flow.replyAt < 0 ? NONE : this.#writeDirection(packed, flow.replyAt);
+    if (flow.replyAt >= 0 && reply === NONE) {
+      this.#matches.remove(original);
+      this.#forgetUnkeyed(original);
+      return "duplicate";
+    }
+    this.#originals.set(handle, original);
+    this.#replies[original] = reply;
+    return undefined;
+  }
+
+  /** Returns the index, or NONE when the match is held already. */
+  #writeDirection(packed: Buffer, at: number): number {
+    const index = this.#indexes.take();
+    this.#maps.writeAction(index, packed, at, STATE_ACTIVE);
+    if (this.#matches.add(index)) return index;
+    this.#forgetUnkeyed(index);
+    return NONE;
+  }
+
+  /** No packet ever met the index. */
+  #forgetUnkeyed(index: number): void {
+    this.#maps.setState(index, STATE_FREE);
+    this.#indexes.put(index);
+  }
+
+  /** Nothing of a batch that failed stays behind; its indexes wait for a grace period. */
+  #undo(handle: FlowHandle): void {
+    const indexes = this.#indexesOf(this.#originals.get(handle) ?? NONE);
+    this.#originals.delete(handle);
+    for (const index of indexes) {
+      this.#maps.destroyKey(index);
+      this.#maps.setState(index, STATE_QUIESCING);
+    }
+    void this.#track(this.#grace.wait()).then(
+      () => this.#release(indexes),
+      () => {}, // Indexes that may still be met are lost rather than used again.
+    );
   }
 
   async withdraw(handles: readonly FlowHandle[]): Promise<readonly WithdrawOutcome[]> {
-    const taken = new Map<FlowHandle, ProgrammedFlow>();
+    const taken = new Map<FlowHandle, number>();
     for (const handle of handles) {
-      const record = this.#flows.get(handle);
-      if (record !== undefined && !this.#isBeingWithdrawn(record)) taken.set(handle, record);
+      const original = this.#originals.get(handle);
+      if (original !== undefined && !this.#withdrawing.has(original)) taken.set(handle, original);
     }
     if (taken.size > 0) await this.#track(this.#quiesce([...taken.values()]));
     else await Promise.all(this.#pending); // A handle may be in another caller's batch: done when that is.
-    const nowNs = process.hrtime.bigint();
-    const counters = new Map<FlowHandle, FlowCounters>();
-    for (const [handle, record] of taken) {
-      const [original, reply] = record.extra.indexes.map((index) => this.#maps.readIndex(index));
-      counters.set(handle, countersOf(original, reply, nowNs));
+    const nowMs = Number(process.hrtime.bigint()) / NS_PER_MS;
+    const counters = readFlows(this.#maps, this.#placesOf(taken), nowMs);
+    for (const [handle, original] of taken) {
+      this.#withdrawing.delete(original);
+      this.#originals.delete(handle);
     }
-    this.#release([...taken.values()]);
+    this.#release([...taken.values()].flatMap((original) => this.#indexesOf(original)));
     return handles.map((handle): WithdrawOutcome => {
       const final = counters.get(handle);
       counters.delete(handle); // A handle that occurs twice is known once.
@@ -135,116 +206,85 @@ export class FlowProgrammer {
     });
   }
 
+  async #quiesce(originals: readonly number[]): Promise<void> {
+    const keyed: number[] = [];
+    for (const original of originals) {
+      this.#withdrawing.add(original);
+      for (const index of this.#indexesOf(original)) {
+        // An adopted flow may be quiescing already, without a key.
+        if (this.#maps.stateOf(index) === STATE_QUIESCING) continue;
+        this.#maps.setState(index, STATE_QUIESCING);
+        keyed.push(index);
+      }
+    }
+    if (keyed.length > 0) this.#maps.deleteKeys(keyed);
+    await this.#grace.wait();
+  }
+
+  #release(indexes: readonly number[]): void {
+    if (indexes.length === 0) return;
+    for (const index of indexes) this.#matches.remove(index);
+    this.#maps.release(indexes);
+    for (const index of indexes) this.#indexes.put(index);
+  }
+
   async update(
     handle: FlowHandle,
     direction: "original" | "reply",
     change: Parameters<FastPathDriver["update"]>[2],
   ): Promise<void> {
-    const record = this.#flows.get(handle);
-    const present = record?.flow[direction];
-    const index = record?.extra.indexes[direction === "original" ? 0 : 1];
-    if (record?.state !== "active" || present === undefined || index === undefined) {
-      throw noSuchFlow(handle, direction);
-    }
-    record.flow = { ...record.flow, [direction]: { ...present, ...change } };
-    this.#maps.setStates([index], STATE_PAUSED);
+    const original = this.#originals.get(handle);
+    if (original === undefined) throw noSuchFlow(handle, direction);
+    const index = direction === "original" ? original : this.#replyOf(original);
+    const isQuiescing = this.#maps.stateOf(original) === STATE_QUIESCING;
+    if (index === NONE || isQuiescing) throw noSuchFlow(handle, direction);
+    const before = this.#maps.readAction(index);
+    this.#maps.setState(index, STATE_PAUSED);
     await this.#track(this.#grace.wait());
     // It may have been withdrawn meanwhile: its index is no longer ours.
-    if (record.state !== "active" || this.#flows.get(handle) !== record) return;
-    const action = actionsOf(record).find((candidate) => candidate.index === index);
-    assert(action !== undefined, "a flow has an action at each of its indexes");
-    this.#maps.replaceAction(action);
-    this.#maps.setStates([index], STATE_ACTIVE);
+    if (this.#originals.get(handle) !== original) return;
+    if (this.#maps.stateOf(index) === STATE_QUIESCING) return;
+    this.#maps.replaceAction(index, { ...before, direction: { ...before.direction, ...change } });
+    this.#maps.setState(index, STATE_ACTIVE);
   }
 
   readCounters(
     handles: readonly FlowHandle[] | "all",
     nowNs: bigint,
   ): readonly FlowCountersOfHandle[] {
-    const wanted =
-      handles === "all" ? Array.from(this.#flows.list(), ({ flow }) => flow.handle) : handles;
-    const records = wanted.flatMap((handle) => this.#flows.get(handle) ?? []);
-    const read = this.#readerOf(records);
-    return records.map(({ flow, extra }) => {
-      const [original, reply] = extra.indexes;
-      return {
-        handle: flow.handle,
-        counters: countersOf(
-          original === undefined ? undefined : read(original),
-          reply === undefined ? undefined : read(reply),
-          nowNs,
-        ),
-      };
-    });
-  }
-
-  /** Reads many indexes that lie close together by one walk, others one by one. */
-  #readerOf(records: readonly ProgrammedFlow[]): (index: number) => IndexCounters {
-    let first = Number.POSITIVE_INFINITY;
-    let last = -1;
-    for (const { extra } of records) {
-      for (const index of extra.indexes) {
-        if (index < first) first = index;
-        if (index > last) last = index;
+    let wanted = this.#originals;
+    if (handles !== "all") {
+      wanted = new Map();
+      for (const handle of handles) {
+        const original = this.#originals.get(handle);
+        if (original !== undefined) wanted.set(handle, original);
       }
     }
-    const isWorthIt = records.length >= SWEEP_FLOWS_MIN;
-    return isWorthIt ? this.#maps.readRange(first, last) : (index) => this.#maps.readIndex(index);
+    const counters = readFlows(this.#maps, this.#placesOf(wanted), Number(nowNs) / NS_PER_MS);
+    return Array.from(counters, ([handle, read]) => ({ handle, counters: read }));
   }
 
-  /** Resolves when no grace period is awaited any more. */
-  async settle(): Promise<void> {
+  #placesOf(originals: ReadonlyMap<FlowHandle, number>): FlowPlace[] {
+    return Array.from(originals, ([handle, original]) => ({
+      handle,
+      indexes: this.#indexesOf(original),
+      installedMs: this.#installedMs[original] ?? 0,
+    }));
+  }
+
+  #replyOf(original: number): number {
+    return this.#replies[original] ?? NONE;
+  }
+
+  #indexesOf(original: number): readonly number[] {
+    const reply = this.#replyOf(original);
+    return reply === NONE ? [original] : [original, reply];
+  }
+
+  /** Resolves when no grace period is awaited any more; then the maps are let go. */
+  async close(): Promise<void> {
     await Promise.allSettled(this.#pending);
-  }
-
-  /** An adopted flow may be quiescing without anybody waiting for it. */
-  #isBeingWithdrawn(record: ProgrammedFlow): boolean {
-    return record.state === "quiescing" && this.#withdrawing.has(record);
-  }
-
-  readonly #withdrawing = new Set<ProgrammedFlow>();
-
-  async #quiesce(records: readonly ProgrammedFlow[]): Promise<void> {
-    const keyed = records.filter(({ state }) => state === "active");
-    for (const record of records) {
-      record.state = "quiescing";
-      this.#withdrawing.add(record);
-    }
-    const indexes = keyed.flatMap(({ extra }) => extra.indexes);
-    if (indexes.length > 0) {
-      this.#maps.setStates(indexes, STATE_QUIESCING);
-      this.#maps.deleteKeys(keyed.flatMap(({ flow }) => directionsOf(flow)));
-    }
-    await this.#grace.wait();
-  }
-
-  #release(records: readonly ProgrammedFlow[]): void {
-    const indexes = records.flatMap(({ extra }) => extra.indexes);
-    if (indexes.length === 0) return;
-    this.#maps.setStates(indexes, STATE_FREE);
-    for (const record of records) {
-      this.#withdrawing.delete(record);
-      this.#flows.delete(record.flow.handle);
-      this.#free.push(...record.extra.indexes);
-    }
-  }
-
-  /** Nothing of a batch that failed stays behind; its indexes wait for a grace period. */
-  #undo(records: readonly ProgrammedFlow[]): void {
-    for (const { flow, extra } of records) {
-      for (const direction of directionsOf(flow)) this.#maps.destroyKey(direction);
-      this.#flows.delete(flow.handle);
-      void this.#track(this.#grace.wait()).then(
-        () => this.#free.push(...extra.indexes),
-        () => {}, // Indexes that may still be met are lost rather than used again.
-      );
-    }
-  }
-
-  #takeIndex(): number {
-    const index = this.#free.pop() ?? this.#unusedFrom++;
-    assert(index < this.#maps.entriesMax, "there is an index for each direction of flowsMax flows");
-    return index;
+    this.#maps.close();
   }
 
   #track<T>(promise: Promise<T>): Promise<T> {
@@ -253,30 +293,4 @@ export class FlowProgrammer {
     promise.then(forget, forget);
     return promise;
   }
-}
-
-function actionsOf({ flow, extra }: ProgrammedFlow): readonly IndexedAction[] {
-  const { handle, vmSlot, generation } = flow;
-  return directionsOf(flow).map((direction, position) => {
-    const index = extra.indexes[position];
-    assert(index !== undefined, "a flow has an index for each direction");
-    return { index, entry: { handle, vmSlot, generation, isReply: position === 1, direction } };
-  });
-}
-
-function countersOf(
-  original: IndexCounters | undefined,
-  reply: IndexCounters | undefined,
-  nowNs: bigint,
-): FlowCounters {
-  const none = { fastPackets: 0n, fastBytes: 0n, passedPackets: 0n, passedBytes: 0n };
-  const lastUsedNs = [original, reply].reduce((latest, read) => {
-    return read !== undefined && read.lastUsedNs > latest ? read.lastUsedNs : latest;
-  }, 0n);
-  const agoNs = nowNs > lastUsedNs ? nowNs - lastUsedNs : 0n;
-  return {
-    original: original?.counters ?? none,
-    reply: reply?.counters ?? none,
-    lastUsedMsAgo: agoNs / NS_PER_MS,
-  };
 }

@@ -23,7 +23,7 @@ import {
 import type { FastPathDirection } from "../driver.ts";
 import { writeIp, writeMac } from "./address-bytes.ts";
 
-export const FLOW_LAYOUT_VERSION = 1n;
+export const FLOW_LAYOUT_VERSION = 2n;
 
 export const KEY_BYTES = 48;
 export const ACTION_BYTES = 136;
@@ -101,6 +101,24 @@ function writeUInt53(value: number, into: Buffer, at: number): void {
   into.writeUInt32LE(Math.floor(value / 0x1_0000_0000), at + 4);
 }
 
+/** Returns whether an action is that of a flow's reply. */
+export function isReplyAt(from: Buffer, at: number): boolean {
+  return (from.readUInt32LE(at + 76) & FLAG_IS_REPLY) !== 0;
+}
+
+/** Returns an action's handle; at most 2^53 - 1 when encodeAction() wrote it. */
+export function handleAt(from: Buffer, at: number): number {
+  return from.readUInt32LE(at + 60) * 0x1_0000_0000 + from.readUInt32LE(at + 56);
+}
+
+/** Returns what a driver's bounds are held against. */
+export function boundsAt(
+  from: Buffer,
+  at: number,
+): { readonly vmSlot: number; readonly egressPortId: number } {
+  return { vmSlot: from.readUInt32LE(at + 64), egressPortId: from.readUInt32LE(at + 68) };
+}
+
 /** Reads back what encodeAction wrote. */
 export function decodeAction(from: Buffer, at: number): ActionEntry {
   const family = from.readUInt8(at + 10);
@@ -109,10 +127,10 @@ export function decodeAction(from: Buffer, at: number): ActionEntry {
   const mac = (offset: number): MacAddress =>
     formatMacBytes(from.subarray(at + offset, at + offset + 6));
   return {
-    handle: Number(from.readBigUInt64LE(at + 56)),
+    handle: handleAt(from, at),
     vmSlot: from.readUInt32LE(at + 64),
     generation: Number(from.readBigUInt64LE(at + 48)),
-    isReply: (from.readUInt32LE(at + 76) & FLAG_IS_REPLY) !== 0,
+    isReply: isReplyAt(from, at),
     direction: {
       segmentId: from.readUInt32LE(at),
       destinationMac: mac(4),

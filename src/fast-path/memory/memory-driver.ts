@@ -24,8 +24,7 @@ import {
   type DriverLimits,
   type FlowRecord,
   FlowRegistry,
-  PROTOCOL_TCP,
-  PROTOCOL_UDP,
+  FULL_CAPABILITIES,
 } from "../flow-registry.ts";
 import { NeighbourTable } from "../neighbour-table.ts";
 import { noSuchFlow } from "../no-such-flow.ts";
@@ -103,16 +102,7 @@ export class MemoryDriver implements FastPathDriver {
 
   async capabilities(): Promise<DriverCapabilities> {
     await this.#beforeEach("capabilities");
-    return {
-      name: "memory",
-      flowsMax: this.#limits.flowsMax,
-      families: [4, 6],
-      protocols: [PROTOCOL_TCP, PROTOCOL_UDP],
-      rewrite: true,
-      mtuPunt: true,
-      optionsToVm: true,
-      exactFinalCounters: true,
-    };
+    return { ...FULL_CAPABILITIES, name: "memory", flowsMax: this.#limits.flowsMax };
   }
 
   async configure(topology: Topology): Promise<void> {
