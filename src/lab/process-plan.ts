@@ -111,6 +111,15 @@ export function formatProcessWords(
   return ["nsenter", ...enterWords, "--", ...formatSetpriv(privilegesOf(planned)), ...programWords];
 }
 
+/** A VM's relay serves on the starter's loopback; all others live in the lab's network. */
+export function selectEnterWords(
+  planned: PlannedProcess,
+  holder: { readonly enterWords: readonly string[] },
+): readonly string[] {
+  if (planned.kind !== "connect") return holder.enterWords;
+  return holder.enterWords.filter((word) => word.startsWith("--mount="));
+}
+
 function privilegesOf({ kind, vmUid }: PlannedProcess): Privileges {
   if (kind === "virtual-machine" && vmUid !== undefined) return machinePrivileges(vmUid);
   return PRIVILEGES[kind];

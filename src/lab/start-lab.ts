@@ -41,6 +41,7 @@ import {
   listSocketNames,
   type PlannedProcess,
   planProcesses,
+  selectEnterWords,
 } from "./process-plan.ts";
 import { recordProcess } from "./process-record.ts";
 import { LabVms } from "./vm/lab-vms.ts";
@@ -65,7 +66,7 @@ export interface StartLabOptions {
   /** Ends the start; what was built is removed, and the promise rejects. */
   readonly signal?: AbortSignal;
   readonly log?: Log;
-  /** Called with lines that a person should see. */
+  /** Gets lines that a person should see. */
   readonly announce?: (line: string) => void;
 }
 
@@ -167,8 +168,9 @@ class LabBuilder {
     await processes.startAll();
     this.#options.signal?.removeEventListener("abort", onAbort);
     this.#checkAborted();
+    const { programWordsOf, vm } = this.#options;
     const description = await describeLab(this.#definition, this.#plan, layout, this.#sockets, {
-      asksHostKeys: this.#options.programWordsOf === undefined,
+      asksHostKeys: programWordsOf === undefined && vm?.awaitsNetconf !== false,
       hasAgent: this.#kinds().has("agent"),
       vms: this.#vms,
     });
@@ -217,9 +219,9 @@ class LabBuilder {
 
   async #holdSpaces(): Promise<Holder> {
     const layout = this.#layout;
-    const nodePath = realpathSync(process.execPath);
-    const vmLines = this.#vms === undefined ? [] : formatVmSpaceLines(layout, this.#vms.options);
-    const script = formatLabSpaceScript(layout, findProjectRoot(), nodePath, vmLines);
+    const node = realpathSync(process.execPath);
+    const lines = this.#vms === undefined ? [] : formatVmSpaceLines(layout, this.#vms.options);
+    const script = formatLabSpaceScript(layout, findProjectRoot(), node, lines);
     const space = await holdLabSpace(this.#plan.hostNetns, script);
     this.#space = space;
     for (const machine of listAppliances(this.#plan).filter((one) => one.vmUid === undefined)) {
@@ -258,7 +260,8 @@ class LabBuilder {
     return new LabProcesses({
       layout: this.#layout,
       planned,
-      enterWordsOf: (entry) => listEnterWords(entry, this.#vmHolders.get(entry.vm ?? "") ?? space),
+      enterWordsOf: (entry) =>
+        selectEnterWords(entry, this.#vmHolders.get(entry.vm ?? "") ?? space),
       programWordsOf: this.#options.programWordsOf ?? own,
       sockets: this.#sockets,
       log: this.#log,
@@ -291,10 +294,4 @@ class LabBuilder {
       ...(this.#description === undefined ? {} : { description: this.#description }),
     };
   }
-}
-
-/** A VM's relay serves on the loopback of whoever started the lab; all others live in the lab's network. */
-function listEnterWords(planned: PlannedProcess, holder: Holder): readonly string[] {
-  if (planned.kind !== "connect") return holder.enterWords;
-  return holder.enterWords.filter((word) => word.startsWith("--mount="));
 }

@@ -62,7 +62,9 @@ export class LabVms {
       const tenant = definition.tenants.find((one) => one.name === machine.tenant);
       const found = tenant?.appliances.find((one) => one.name === machine.name);
       const configuration = found?.configuration ?? {};
-      writeSeeds(machine, uid, files, { hostName: name, publicKey, configuration });
+      const facts = { hostName: name, publicKey, configuration };
+      const { changeSeeds } = this.options;
+      writeSeeds(machine, uid, files, facts, (seeds) => changeSeeds?.(name, seeds) ?? seeds);
       await makeDataDisk(uid, files);
     }
   }

@@ -11,7 +11,7 @@ import { runCommand } from "../commands.ts";
 import type { VmLayout } from "../layout.ts";
 import type { PlannedMachine } from "../plan.ts";
 import { BRIDGE_UID, CONNECT_UID } from "../privileges.ts";
-import { formatSeeds, type SeedFacts } from "./seed-documents.ts";
+import { formatSeeds, type SeedDocuments, type SeedFacts } from "./seed-documents.ts";
 import { DATA_DISK_MIB } from "./vm-options.ts";
 
 /** Makes a VM's directories; its QEMU reaches these alone. */
@@ -37,8 +37,9 @@ export function writeSeeds(
   vmUid: number,
   files: VmLayout,
   facts: Omit<SeedFacts, "instanceId">,
+  change: (documents: SeedDocuments) => SeedDocuments,
 ): void {
-  const documents = formatSeeds(machine, { ...facts, instanceId: randomUUID() });
+  const documents = change(formatSeeds(machine, { ...facts, instanceId: randomUUID() }));
   for (const name of SEED_DOCUMENTS) {
     const file = join(files.seedDirectory, name);
     writeFileSync(file, documents[name], { mode: 0o640 });

@@ -1,6 +1,7 @@
 /** What a lab of VMs needs to know. Pure: types and defaults. */
 import type { AcceleratorChoice } from "../../lib/guest/accelerator.ts";
 import type { GuestImage } from "../../lib/guest/guest-image.ts";
+import type { SeedDocuments } from "./seed-documents.ts";
 
 export interface LabVmOptions {
   readonly image: GuestImage;
@@ -9,8 +10,10 @@ export interface LabVmOptions {
   readonly memoryMib?: number;
   /** Default: 1. */
   readonly processors?: number;
-  /** Default: until NETCONF answers. False: a VM is ready when QEMU runs. */
+  /** Default: until NETCONF answers. False: a VM is ready when QEMU runs, and no host key is known. */
   readonly awaitsNetconf?: boolean;
+  /** Changes the documents of a VM's first boot. Default: they stay as they are. */
+  readonly changeSeeds?: (vm: string, documents: SeedDocuments) => SeedDocuments;
 }
 
 /** Of each appliance: its RAM bounds how many connections it can track. */
