@@ -20,8 +20,21 @@ interface CompiledPrefix {
   readonly masks: AddressWords;
 }
 
+/** Addresses whose words are remembered; more than these start anew. */
+export const WORDS_REMEMBERED_MAX = 8_192;
+const remembered = new Map<IpAddress, AddressWords>();
+
 /** Returns the words of an address; the count tells its family. */
 export function toWords(address: IpAddress): AddressWords {
+  const known = remembered.get(address);
+  if (known !== undefined) return known;
+  const words = makeWords(address);
+  if (remembered.size >= WORDS_REMEMBERED_MAX) remembered.clear();
+  remembered.set(address, words);
+  return words;
+}
+
+function makeWords(address: IpAddress): AddressWords {
   if (familyOf(address) === 4) return [ipv4Word(address)];
   const bytes = ipToBytes(address);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

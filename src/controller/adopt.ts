@@ -6,7 +6,7 @@
  */
 
 import { authoriseFlow } from "./authorise.ts";
-import { type FlowRecord, flowKey, NO_COUNTERS, tupleKeysOf } from "./flow-table.ts";
+import { type FlowRecord, flowKey, NO_COUNTERS } from "./flow-table.ts";
 import type { HostCore } from "./host-core.ts";
 import type { JournalFlow, JournalledVm, JournalRecord } from "./journal-record.ts";
 import type { FlowPhase } from "./lifecycle.ts";
@@ -57,8 +57,7 @@ function restoreRecord(
   const { original, reply, egressSegmentIds } = authorised.value;
   const isSamePorts =
     original.egressPortId === egressPortIds[0] && reply?.egressPortId === egressPortIds[1];
-  const tuples = tupleKeysOf(authorised.value);
-  const isHeld = core.table.holderOf(tuples) !== undefined;
+  const isHeld = core.table.holderOf(authorised.value) !== undefined;
   if (!isSamePorts || isHeld) return undefined;
   const phase: FlowPhase = journalled.isActive
     ? { kind: "active" }
@@ -75,7 +74,6 @@ function restoreRecord(
       original,
       ...(reply === undefined ? {} : { reply }),
     },
-    tuples,
     egressSegmentIds,
     phase,
     counters: NO_COUNTERS,
@@ -141,12 +139,9 @@ export function isStillEntitled(core: HostCore, record: FlowRecord, vm: VirtualM
   return JSON.stringify([judged.value.original, judged.value.reply]) === before;
 }
 
-/** Returns the shortest journal that says what the core holds. */
-export function snapshotCore(core: HostCore): JournalRecord[] {
+/** Returns the events that are not acknowledged, and the numbers that come next. */
+export function snapshotEvents(core: HostCore): JournalRecord[] {
   const records: JournalRecord[] = [];
-  for (const record of core.table.list()) {
-    records.push({ kind: "changed", flow: toJournalFlow(record) });
-  }
   for (const [vmKey, state] of core.vms) {
     for (const event of state.events.listUnacked()) {
       const ended = state.ended.get(flowKey(event.epoch, event.flowId));
@@ -156,4 +151,11 @@ export function snapshotCore(core: HostCore): JournalRecord[] {
     records.push({ kind: "sequence", vmKey, next: state.events.lastSequence + 1n });
   }
   return records;
+}
+
+/** Says of each flow that is held now how it is when it is asked for. */
+export function* snapshotFlows(core: HostCore): Generator<JournalRecord> {
+  for (const record of [...core.table.list()]) {
+    if (record.phase.kind !== "closed") yield { kind: "changed", flow: toJournalFlow(record) };
+  }
 }

@@ -7,7 +7,7 @@ import type { FastPathDriver } from "../fast-path/driver.ts";
 import type { Clock } from "../lib/base/clock.ts";
 import type { Log } from "../lib/base/log.ts";
 import type { FlowStatistic, OffloadReply } from "../offload-protocol/messages.ts";
-import { adoptVm, snapshotCore } from "./adopt.ts";
+import { adoptVm, snapshotEvents, snapshotFlows } from "./adopt.ts";
 import { AuditTrail } from "./audit.ts";
 import type { CoreEffect } from "./core-effect.ts";
 import { Departures } from "./departures.ts";
@@ -76,10 +76,10 @@ export class Controller {
     this.#model = options.model;
     const { stateDirectory, log, clock } = options;
     if (stateDirectory !== undefined) {
-      const { journal, vms, tornLines } = Journal.open(stateDirectory);
+      const { journal, vms, tornRecords } = Journal.open(stateDirectory);
       this.#journal = journal;
       this.#journalled = vms;
-      if (tornLines > 0) log.warn("the journal has torn lines", { lines: tornLines });
+      if (tornRecords > 0) log.warn("the journal has torn records", { records: tornRecords });
     }
     this.ledger = new Ledger(new AuditTrail(stateDirectory, clock.nowMs()), this.#journal, clock);
   }
@@ -90,7 +90,7 @@ export class Controller {
     for (const host of options.model.hosts.values()) controller.#addHost(host);
     const strangers = [...controller.#journalled.keys()].some((key) => !options.model.vms.has(key));
     controller.#journalled = new Map(); // Taken back, or of nobody any more.
-    if (strangers) controller.#journal?.compact(controller.#snapshot());
+    if (strangers) controller.#compactJournal();
     await Promise.all([...controller.#hosts.values()].map(({ driver }) => driver.start()));
     return controller;
   }
@@ -180,7 +180,7 @@ export class Controller {
   /** Forgets virtual machines that left, and hosts without any; what was kept of them goes too. */
   async #settle(): Promise<void> {
     const gone = this.departures.settle();
-    if (gone.length > 0) this.#journal?.compact(this.#snapshot());
+    if (gone.length > 0) this.#compactJournal();
     for (const vmKey of gone) this.ledger.forgetVm(vmKey, this.#model.vms.keys());
     if (gone.length > 0)
       setImmediate(() => this.#hosts.forEach(({ driver }) => void driver.pump()));
@@ -244,7 +244,7 @@ export class Controller {
     }
     if (!this.#isWorkScheduled) this.#flushSessions();
     if (this.departures.isReady) void this.#settle();
-    if (this.#journal?.isLong === true) this.#journal.compact(this.#snapshot());
+    if (this.#journal?.isLong === true) this.#compactJournal();
   }
 
   #flushSessions(): void {
@@ -273,9 +273,14 @@ export class Controller {
     attached.detach();
   }
 
-  #snapshot(): JournalRecord[] {
-    return [...this.#hosts.values()].flatMap(({ core }) => snapshotCore(core));
+  #compactJournal(): void {
+    const cores = [...this.#hosts.values()].map(({ core }) => core);
+    this.#journal?.compactInSlices(cores.flatMap(snapshotEvents), snapshotAll(cores));
   }
+}
+
+function* snapshotAll(cores: readonly HostCore[]): Generator<JournalRecord> {
+  for (const core of cores) yield* snapshotFlows(core);
 }
 
 const NO_DRIVER: HostCore["capabilities"] = {

@@ -7,10 +7,12 @@ import type { FastPathDirection, FastPathFlow, FlowHandle } from "../fast-path/d
 import { assert } from "../lib/base/assert.ts";
 import type { Epoch, FlowCounters, OffloadFlow } from "../offload-protocol/messages.ts";
 import type { FlowPhase } from "./lifecycle.ts";
-import { type LocationKey, locationKey } from "./location.ts";
-import { type TupleKey, tupleKey } from "./tuple-key.ts";
+import type { LocationKey } from "./location.ts";
+import { NextHopIndex } from "./next-hop-index.ts";
+import { TupleIndex } from "./tuple-index.ts";
 
-export type FlowKey = string & { readonly brand: "FlowKey" };
+/** Epoch and flow id in one number. */
+export type FlowKey = bigint & { readonly brand: "FlowKey" };
 
 /** Monotonic milliseconds of each transition that has happened. */
 export interface FlowTimes {
@@ -29,8 +31,6 @@ export interface FlowRecord {
   readonly key: FlowKey;
   flow: OffloadFlow;
   fast: FastPathFlow;
-  /** What `tupleKeysOf` says of `fast`. */
-  readonly tuples: readonly TupleKey[];
   /** Segments where the original and the reply leave; next hops are looked up there. */
   readonly egressSegmentIds: readonly [number, number | undefined];
   phase: FlowPhase;
@@ -54,35 +54,32 @@ export const NO_COUNTERS: FlowCounters = {
   lastUsedMsAgo: 0n,
 };
 
+const FLOW_ID_BITS = 64n;
+/** The epoch that came last, shifted: nearly always the next one's too. */
+const lastEpoch: { text: Epoch; shifted: bigint } = { text: "" as Epoch, shifted: 0n };
+
 export function flowKey(epoch: Epoch, flowId: bigint): FlowKey {
-  return `${epoch}${flowId}` as FlowKey;
+  if (epoch !== lastEpoch.text) {
+    lastEpoch.shifted = BigInt(`0x${epoch}`) << FLOW_ID_BITS;
+    lastEpoch.text = epoch;
+  }
+  return (lastEpoch.shifted | flowId) as FlowKey;
 }
 
-/** Returns the keys of what a flow matches. */
-export function tupleKeysOf({
-  original,
-  reply,
-}: {
+/** What a flow matches. */
+interface FlowMatches {
   readonly original: FastPathDirection;
   readonly reply?: FastPathDirection;
-}): readonly TupleKey[] {
-  return reply === undefined ? [tupleKey(original)] : [tupleKey(original), tupleKey(reply)];
-}
-
-function nextHopKeys(record: FlowRecord): readonly LocationKey[] {
-  const { original, reply } = record.fast;
-  const [there, back] = record.egressSegmentIds;
-  const first = locationKey(there, original.newDestinationMac);
-  if (reply === undefined || back === undefined) return [first];
-  return [first, locationKey(back, reply.newDestinationMac)];
 }
 
 /** The flows that one fast path holds or is about to hold. */
 export class FlowTable {
   readonly #byHandle = new Map<FlowHandle, FlowRecord>();
-  readonly #byTuple = new Map<TupleKey, FlowRecord>();
+  readonly #byTuple = new TupleIndex<FlowRecord>();
   readonly #byVm = new Map<string, Map<FlowKey, FlowRecord>>();
-  readonly #byNextHop = new Map<LocationKey, Set<FlowRecord>>();
+  readonly #byNextHop = new NextHopIndex(
+    (record) => this.#byHandle.get(record.fast.handle) === record,
+  );
   #nextHandle = 1;
 
   get count(): number {
@@ -100,13 +97,10 @@ export class FlowTable {
     this.#nextHandle = Math.max(this.#nextHandle, handle + 1);
   }
 
-  /** Returns who holds one of the tuples, if somebody does. */
-  holderOf(tuples: readonly TupleKey[]): FlowRecord | undefined {
-    for (const key of tuples) {
-      const holder = this.#byTuple.get(key);
-      if (holder !== undefined) return holder;
-    }
-    return undefined;
+  /** Returns who holds what the flow would match, if somebody does. */
+  holderOf({ original, reply }: FlowMatches): FlowRecord | undefined {
+    const holder = this.#byTuple.get(original);
+    return holder ?? (reply === undefined ? undefined : this.#byTuple.get(reply));
   }
 
   get(handle: FlowHandle): FlowRecord | undefined {
@@ -122,7 +116,7 @@ export class FlowTable {
   }
 
   throughNextHop(key: LocationKey): readonly FlowRecord[] {
-    return [...(this.#byNextHop.get(key) ?? [])];
+    return this.#byNextHop.list(key);
   }
 
   list(): IterableIterator<FlowRecord> {
@@ -140,11 +134,10 @@ export class FlowTable {
     }
     assert(!ofVm.has(record.key), "flow ids are unique in their epoch");
     ofVm.set(record.key, record);
-    for (const key of record.tuples) {
-      assert(!this.#byTuple.has(key), "a tuple has one holder");
-      this.#byTuple.set(key, record);
-    }
-    this.#indexNextHops(record);
+    const { original, reply } = record.fast;
+    this.#byTuple.add(original, record);
+    if (reply !== undefined) this.#byTuple.add(reply, record);
+    this.#byNextHop.add(record);
   }
 
   delete(record: FlowRecord): void {
@@ -153,32 +146,18 @@ export class FlowTable {
     const ofVm = this.#byVm.get(record.vmKey);
     ofVm?.delete(record.key);
     if (ofVm?.size === 0) this.#byVm.delete(record.vmKey);
-    for (const key of record.tuples) this.#byTuple.delete(key);
-    this.#forgetNextHops(record);
+    const { original, reply } = record.fast;
+    this.#byTuple.delete(original);
+    if (reply !== undefined) this.#byTuple.delete(reply);
+    this.#byNextHop.delete(record);
   }
 
   /** Gives the flow another egress; its tuples stay. */
   replaceEgress(record: FlowRecord, fast: FastPathFlow): void {
     assert(record.fast.handle === fast.handle, "an update keeps the handle");
-    this.#forgetNextHops(record);
+    this.#byNextHop.delete(record);
     record.fast = fast;
-    this.#indexNextHops(record);
-  }
-
-  #indexNextHops(record: FlowRecord): void {
-    for (const key of nextHopKeys(record)) {
-      const set = this.#byNextHop.get(key);
-      if (set === undefined) this.#byNextHop.set(key, new Set([record]));
-      else set.add(record);
-    }
-  }
-
-  #forgetNextHops(record: FlowRecord): void {
-    for (const key of nextHopKeys(record)) {
-      const set = this.#byNextHop.get(key);
-      set?.delete(record);
-      if (set?.size === 0) this.#byNextHop.delete(key);
-    }
+    this.#byNextHop.add(record);
   }
 }
 

@@ -6,7 +6,7 @@
  */
 import type { OffloadFlow, OffloadRequest, OffloadResult } from "../offload-protocol/messages.ts";
 import { type AuthorisedFlow, authoriseFlow, type Refusal } from "./authorise.ts";
-import { type FlowRecord, flowKey, NO_COUNTERS, tupleKeysOf } from "./flow-table.ts";
+import { type FlowRecord, flowKey, NO_COUNTERS } from "./flow-table.ts";
 import { type HostCore, INSTALL_QUEUE_MAX } from "./host-core.ts";
 import { startLife } from "./lifecycle.ts";
 import type { RequestContext } from "./request-context.ts";
@@ -42,8 +42,7 @@ function decide(context: RequestContext, request: Requested, flow: OffloadFlow):
     core.capabilities,
   );
   if (!authorised.ok) return refuse(context, request, flow, authorised.error);
-  const tuples = tupleKeysOf(authorised.value);
-  const holder = core.table.holderOf(tuples);
+  const holder = core.table.holderOf(authorised.value);
   if (holder !== undefined) {
     const refusal: Refusal = {
       reason: "duplicate",
@@ -52,7 +51,7 @@ function decide(context: RequestContext, request: Requested, flow: OffloadFlow):
     const result = refuse(context, request, flow, refusal);
     return holder.vmKey === state.vm.key ? { ...result, holder: holder.flow.flowId } : result;
   }
-  core.admit(newRecord(context, request, flow, { ...authorised.value, tuples }), state);
+  core.admit(newRecord(context, request, flow, authorised.value), state);
   const { flowId, idleTimeoutMs } = flow;
   return { flowId, outcome: "granted-pending", effectiveIdleTimeoutMs: idleTimeoutMs };
 }
@@ -61,23 +60,21 @@ function newRecord(
   { core, state, receivedMs, nowMs }: RequestContext,
   request: Requested,
   flow: OffloadFlow,
-  { original, reply, egressSegmentIds, tuples }: AuthorisedFlow & Pick<FlowRecord, "tuples">,
+  { original, reply, egressSegmentIds }: AuthorisedFlow,
 ): FlowRecord {
   const { slot } = state.vm;
-  const fast = {
-    handle: core.table.drawHandle(),
-    vmSlot: slot,
-    generation: state.generation,
-    original,
-    ...(reply === undefined ? {} : { reply }),
-  };
+  const { generation } = state;
+  const handle = core.table.drawHandle();
+  const fast =
+    reply === undefined
+      ? { handle, vmSlot: slot, generation, original }
+      : { handle, vmSlot: slot, generation, original, reply };
   return {
     vmKey: state.vm.key,
     epoch: request.epoch,
     key: flowKey(request.epoch, flow.flowId),
     flow,
     fast,
-    tuples,
     egressSegmentIds,
     phase: startLife(nowMs),
     counters: NO_COUNTERS,

@@ -1,12 +1,21 @@
 /**
- * The lines of the journal: which flows were granted, what was told, what was acknowledged.
+ * The records of the journal: which flows were granted, what was told, what was acknowledged.
  *
- * Pure: values ⇄ JSON lines; the frequent ones are short (journal-line.ts). Replaying the lines in order gives the flows that the fast path may hold and
- * the events that were not acknowledged.
+ * Pure: values ⇄ CBOR, with flows and events as the serial port has them. Replaying the records in order
+ * gives the flows that the fast path may hold and the events that were not acknowledged.
+ *
+ *   [0 | 1, vm, epoch, handle, generation, active, port, port back | null, flow]   granted | changed
+ *   [2, vm, handle, timeout, event]     [3, vm, sequence]   acknowledged     [4, vm, next]   sequence
  */
 import type { FlowHandle } from "../fast-path/driver.ts";
+import { readFlow } from "../offload-protocol/cbor-decode-flow.ts";
+import { readEvent } from "../offload-protocol/cbor-decode-server.ts";
+import { writeEvent } from "../offload-protocol/cbor-encode-message.ts";
+import { flowPairs, writeFlow } from "../offload-protocol/cbor-flow.ts";
+import { readEpoch } from "../offload-protocol/cbor-leaf.ts";
+import { CBOR_REFUSED, CborReader } from "../offload-protocol/cbor-reader.ts";
+import type { CborWriter } from "../offload-protocol/cbor-writer.ts";
 import type { Epoch, FlowEvent, OffloadFlow } from "../offload-protocol/messages.ts";
-import { decodeShortLine, encodeShortActivated, encodeShortFlow } from "./journal-line.ts";
 
 export type JournalRecord =
   | { readonly kind: "granted"; readonly flow: JournalFlow }
@@ -49,39 +58,107 @@ export interface JournalledVm {
   nextSequence: bigint;
 }
 
-/** Numbers above 2^53 travel as text with a final "n"; no text of a flow looks like that. */
-function replace(_key: string, value: unknown): unknown {
-  return typeof value === "bigint" ? `${value}n` : value;
-}
+const KIND_GRANTED = 0;
+const KIND_CHANGED = 1;
+const KIND_EVENT = 2;
+const KIND_ACKNOWLEDGED = 3;
+const KIND_SEQUENCE = 4;
+/** More than a record takes beside its flow or event. */
+const RECORD_BYTES_MAX = 512;
 
-function revive(_key: string, value: unknown): unknown {
-  return typeof value === "string" && /^\d{1,20}n$/.test(value)
-    ? BigInt(value.slice(0, -1))
-    : value;
-}
-
-/** Returns one line with its end. */
-export function encodeJournalRecord(record: JournalRecord): string {
-  if (record.kind === "granted" || record.kind === "changed") {
-    return `${encodeShortFlow(record.kind, record.flow)}\n`;
+/** Writes one record, preceded by its length. */
+export function writeJournalRecord(writer: CborWriter, record: JournalRecord): void {
+  const start = writer.beginSized();
+  writer.reserve(RECORD_BYTES_MAX);
+  switch (record.kind) {
+    case "granted":
+    case "changed":
+      writeJournalFlow(writer, record.kind, record.flow);
+      break;
+    case "event":
+      writer.array(5);
+      writer.uint(KIND_EVENT);
+      writer.text(record.vmKey);
+      writer.uint(record.handle);
+      writer.uint(record.idleTimeoutMs);
+      writeEvent(writer, record.event);
+      break;
+    case "acknowledged":
+    case "sequence":
+      writer.array(3);
+      writer.uint(record.kind === "sequence" ? KIND_SEQUENCE : KIND_ACKNOWLEDGED);
+      writer.text(record.vmKey);
+      writer.uint64(record.kind === "sequence" ? record.next : record.sequence);
   }
-  if (record.kind === "event" && record.event.what.kind === "activated") {
-    const { vmKey, handle, idleTimeoutMs, event } = record;
-    const { directions } = record.event.what;
-    return `${encodeShortActivated({ vmKey, handle, idleTimeoutMs, event, directions })}\n`;
-  }
-  return `${JSON.stringify(record, replace)}\n`;
+  writer.endSized(start);
 }
 
-/** Returns the record, or undefined for a line that is torn or none of ours. */
-export function decodeJournalRecord(line: string): JournalRecord | undefined {
+function writeJournalFlow(
+  writer: CborWriter,
+  kind: "granted" | "changed",
+  { vmKey, epoch, handle, generation, flow, isActive, egressPortIds }: JournalFlow,
+): void {
+  const [port, portBack] = egressPortIds;
+  writer.array(9);
+  writer.uint(kind === "granted" ? KIND_GRANTED : KIND_CHANGED);
+  writer.text(vmKey);
+  writer.reserve(RECORD_BYTES_MAX);
+  writer.shortText(epoch);
+  writer.uint(handle);
+  writer.uint(generation);
+  writer.boolean(isActive);
+  writer.uint(port);
+  if (portBack === undefined) writer.null();
+  else writer.uint(portBack);
+  writer.map(flowPairs(flow));
+  writeFlow(writer, flow);
+}
+
+/** Returns the record without its length, or undefined for bytes that are none of ours. */
+export function decodeJournalRecord(bytes: Buffer): JournalRecord | undefined {
+  const reader = new CborReader(bytes);
   try {
-    if (line.startsWith("[")) return decodeShortLine(JSON.parse(line) as unknown[]);
-    const record = JSON.parse(line, revive) as JournalRecord;
-    return typeof record === "object" && typeof record.kind === "string" ? record : undefined;
-  } catch {
+    const record = readRecord(reader);
+    reader.end();
+    return record;
+  } catch (reason) {
+    if (reason !== CBOR_REFUSED) throw reason;
     return undefined;
   }
+}
+
+function readRecord(reader: CborReader): JournalRecord {
+  const items = reader.array();
+  const kind = reader.key();
+  const vmKey = reader.text();
+  if (kind === KIND_GRANTED || kind === KIND_CHANGED) {
+    if (items !== 9) reader.refuse();
+    const flow = readJournalFlow(reader, vmKey);
+    return { kind: kind === KIND_GRANTED ? "granted" : "changed", flow };
+  }
+  if (kind === KIND_EVENT) {
+    if (items !== 5) reader.refuse();
+    const handle = reader.uint(Number.MAX_SAFE_INTEGER);
+    const idleTimeoutMs = reader.uint(Number.MAX_SAFE_INTEGER);
+    return { kind: "event", vmKey, handle, idleTimeoutMs, event: readEvent(reader) };
+  }
+  if (items !== 3) reader.refuse();
+  if (kind === KIND_SEQUENCE) return { kind: "sequence", vmKey, next: reader.uint64() };
+  if (kind !== KIND_ACKNOWLEDGED) reader.refuse();
+  return { kind: "acknowledged", vmKey, sequence: reader.uint64() };
+}
+
+function readJournalFlow(reader: CborReader, vmKey: string): JournalFlow {
+  const epoch = readEpoch(reader);
+  const handle = reader.uint(Number.MAX_SAFE_INTEGER);
+  const generation = reader.uint(Number.MAX_SAFE_INTEGER);
+  const isActive = reader.boolean();
+  const port = reader.uint(Number.MAX_SAFE_INTEGER);
+  const hasBack = !reader.isNull;
+  const portBack = hasBack ? reader.uint(Number.MAX_SAFE_INTEGER) : undefined;
+  if (!hasBack) reader.null();
+  const flow = readFlow(reader);
+  return { vmKey, epoch, handle, generation, flow, isActive, egressPortIds: [port, portBack] };
 }
 
 /** Adds one record to what is known. */

@@ -66,6 +66,9 @@ export interface LifeStep {
 }
 
 const CLOSED: FlowPhase = { kind: "closed" };
+const ACTIVE: FlowPhase = { kind: "active" };
+const NO_EFFECTS: readonly FlowLifeEffect[] = [];
+const ACTIVATED: LifeStep = { phase: ACTIVE, effects: [{ kind: "activated" }] };
 
 /** Returns the phase of a flow that was just granted. */
 export function startLife(nowMs: number): FlowPhase {
@@ -84,7 +87,7 @@ export function stepLife(phase: FlowPhase, event: FlowLifeEvent, nowMs: number):
     case "quiescing":
       return stepQuiescing(phase, event, nowMs);
     case "closed":
-      return { phase, effects: [] };
+      return { phase, effects: NO_EFFECTS };
   }
 }
 
@@ -95,12 +98,12 @@ function stepQueued(
 ): LifeStep {
   if (event.kind === "install-sent") {
     const deadlineMs = nowMs + DRIVER_ANSWER_MS_MAX;
-    return { phase: { kind: "installing", deadlineMs, unwanted: undefined }, effects: [] };
+    return { phase: { kind: "installing", deadlineMs, unwanted: undefined }, effects: NO_EFFECTS };
   }
   if (event.kind === "withdraw") return refuseLate("cancelled");
   if (event.kind === "install-refused") return refuseLate(event.reason);
   if (event.kind === "tick" && nowMs >= phase.deadlineMs) return refuseLate("driver-failed");
-  return { phase, effects: [] };
+  return { phase, effects: NO_EFFECTS };
 }
 
 function stepInstalling(
@@ -109,12 +112,12 @@ function stepInstalling(
   nowMs: number,
 ): LifeStep {
   if (event.kind === "withdraw") {
-    return { phase: { ...phase, unwanted: phase.unwanted ?? event.cause }, effects: [] };
+    return { phase: { ...phase, unwanted: phase.unwanted ?? event.cause }, effects: NO_EFFECTS };
   }
   const isHeld = event.kind === "installed" || (event.kind === "reconciled" && event.isHeld);
   if (isHeld) {
     if (phase.unwanted === undefined) {
-      return { phase: { kind: "active" }, effects: [{ kind: "activated" }] };
+      return ACTIVATED;
     }
     return quiesce(phase.unwanted);
   }
@@ -127,7 +130,7 @@ function stepInstalling(
     const deadlineMs = nowMs + DRIVER_ANSWER_MS_MAX;
     return { phase: { ...phase, unwanted, deadlineMs }, effects: [{ kind: "driver-stuck" }] };
   }
-  return { phase, effects: [] };
+  return { phase, effects: NO_EFFECTS };
 }
 
 function stepActive(phase: FlowPhase & { kind: "active" }, event: FlowLifeEvent): LifeStep {
@@ -138,7 +141,7 @@ function stepActive(phase: FlowPhase & { kind: "active" }, event: FlowLifeEvent)
       effects: [{ kind: "closed", cause: "evicted", counters: undefined }],
     };
   }
-  return { phase, effects: [] };
+  return { phase, effects: NO_EFFECTS };
 }
 
 function stepQuiescing(
@@ -148,19 +151,20 @@ function stepQuiescing(
 ): LifeStep {
   switch (event.kind) {
     case "withdraw-sent":
-      return { phase: { ...phase, deadlineMs: nowMs + DRIVER_ANSWER_MS_MAX }, effects: [] };
+      return { phase: { ...phase, deadlineMs: nowMs + DRIVER_ANSWER_MS_MAX }, effects: NO_EFFECTS };
     case "withdrawn":
       return close(phase.cause, event.counters);
     case "reconciled":
       return event.isHeld ? quiesce(phase.cause) : close(phase.cause, undefined);
     case "tick":
-      if (phase.deadlineMs === undefined || nowMs < phase.deadlineMs) return { phase, effects: [] };
+      if (phase.deadlineMs === undefined || nowMs < phase.deadlineMs)
+        return { phase, effects: NO_EFFECTS };
       return {
         phase: { ...phase, deadlineMs: nowMs + DRIVER_ANSWER_MS_MAX },
         effects: [{ kind: "driver-stuck" }],
       };
     default:
-      return { phase, effects: [] };
+      return { phase, effects: NO_EFFECTS };
   }
 }
 

@@ -13,9 +13,34 @@ export const NEIGHBOURS_MAX = 262_144;
 
 export type LocationKey = string & { readonly brand: "LocationKey" };
 
+/** Keys that were made lately, so that each is one text; more than these start anew. */
+export const KEYS_REMEMBERED_MAX = 16_384;
+const made: { readonly keys: Map<number, Map<MacAddress, LocationKey>>; count: number } = {
+  keys: new Map(),
+  count: 0,
+};
+
 /** Returns the key of an address on a segment. */
 export function locationKey(segmentId: number, mac: MacAddress): LocationKey {
-  return `${segmentId}|${mac}` as LocationKey;
+  const known = made.keys.get(segmentId)?.get(mac);
+  return known ?? makeKey(segmentId, mac);
+}
+
+function makeKey(segmentId: number, mac: MacAddress): LocationKey {
+  if (made.count >= KEYS_REMEMBERED_MAX) {
+    made.keys.clear();
+    made.count = 0;
+  }
+  const ofSegment = made.keys.get(segmentId) ?? new Map<MacAddress, LocationKey>();
+  made.keys.set(segmentId, ofSegment);
+  const key = `${segmentId}|${mac}` as LocationKey;
+  ofSegment.set(mac, key);
+  made.count++;
+  return key;
+}
+
+function segmentOf(key: LocationKey): number {
+  return Number(key.slice(0, key.indexOf("|")));
 }
 
 /** The locations of one host. */
@@ -84,11 +109,10 @@ export class LocationTable {
 
   /** Returns the port that reaches the address, or undefined when none is known. */
   portOf(segmentId: number, mac: MacAddress): number | undefined {
-    return this.#portOf(locationKey(segmentId, mac));
+    return this.#portOf(locationKey(segmentId, mac), segmentId);
   }
 
-  #portOf(key: LocationKey): number | undefined {
-    const segmentId = Number(key.slice(0, key.indexOf("|")));
+  #portOf(key: LocationKey, segmentId: number = segmentOf(key)): number | undefined {
     const portId = this.#configured.get(key) ?? this.#learned.get(key);
     if (portId === undefined) {
       return this.assumesUnknown ? this.#firstPort.get(segmentId) : undefined;

@@ -203,7 +203,8 @@ export function readNotification(
 
 const BOTH: FlowEvent["what"] = { kind: "activated", directions: "both" };
 
-function readEvent(reader: CborReader): FlowEvent {
+/** Reads what `writeEvent` writes. */
+export function readEvent(reader: CborReader): FlowEvent {
   let seen = 0;
   let sequence: bigint | undefined;
   let epoch: Epoch | undefined;

@@ -246,7 +246,8 @@ export function writeNotification(writer: CborWriter, notification: OffloadNotif
   }
 }
 
-function writeEvent(writer: CborWriter, { sequence, epoch, flowId, what }: FlowEvent): void {
+/** Writes an event as a map. */
+export function writeEvent(writer: CborWriter, { sequence, epoch, flowId, what }: FlowEvent): void {
   writer.reserve(FLOW_BYTES_MAX);
   writer.map(4);
   writer.keyUint64(EVENT.sequence, sequence);

@@ -15,6 +15,8 @@ const NULL = 0xf6;
 const INITIAL_BYTES = 65_536;
 /** A shared buffer that had to grow beyond this is given back after use. */
 const KEPT_BYTES_MAX: number = 4 * 1024 * 1024;
+/** A length before an item. */
+export const SIZE_BYTES = 4;
 /** Head and longest UTF-8 of one UTF-16 unit. */
 const HEAD_BYTES_MAX = 9;
 const UTF8_PER_UNIT_MAX = 3;
@@ -39,6 +41,22 @@ export class CborWriter {
     const copy = Buffer.allocUnsafeSlow(this.#at);
     this.#bytes.copy(copy, 0, 0, this.#at);
     return copy;
+  }
+
+  /** Returns what was written, until the next `begin` or `reserve`. */
+  view(): Buffer {
+    return this.#bytes.subarray(0, this.#at);
+  }
+
+  /** Begins an item that is preceded by its length; returns what `endSized` wants. */
+  beginSized(): number {
+    this.reserve(SIZE_BYTES);
+    this.#at += SIZE_BYTES;
+    return this.#at;
+  }
+
+  endSized(start: number): void {
+    this.#bytes.writeUInt32BE(this.#at - start, start - SIZE_BYTES);
   }
 
   /** Makes room for `bytes` more. */
