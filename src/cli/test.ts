@@ -1,5 +1,6 @@
 /**
- * `flowlift test`: lint, types, dead code, unit and system tests; `--full` adds the long campaigns.
+ * `flowlift test`: lint, types, dead code, unit and system tests; `--full` adds the long campaigns and what
+ * `--guest` does alone: the kernel's own tests on Debian 12's kernel, booted as the host.
  *
  * Effect: runs each step as a child process and prints what it printed.
  */
@@ -14,12 +15,20 @@ import {
   statSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
-import { EXIT_CLAIM_FAILED, EXIT_HELD, EXIT_USAGE } from "../lib/base/exit-code.ts";
+import {
+  EXIT_CLAIM_FAILED,
+  EXIT_ENVIRONMENT,
+  EXIT_HELD,
+  EXIT_USAGE,
+} from "../lib/base/exit-code.ts";
 import { findProjectRoot } from "../lib/base/project-root.ts";
 import { readEnvironment, readSetting } from "../lib/base/settings.ts";
 import { parseFlags } from "./arguments.ts";
+import { runGuestStep } from "./guest-step.ts";
 
-const USAGE = "flowlift test [--unit] [--full]";
+const USAGE = "flowlift test [--unit] [--guest] [--full]";
+/** The build whose programs the guest's tests start. */
+const DIST = "dist";
 
 interface Step {
   readonly name: string;
@@ -117,7 +126,7 @@ function addTestCounts(resultFile: string, counts: Counts): void {
 export async function run(args: readonly string[]): Promise<number> {
   const flags = parseFlags(
     args,
-    { values: [], switches: ["unit", "full"], positionalsMax: 0 },
+    { values: [], switches: ["unit", "guest", "full"], positionalsMax: 0 },
     USAGE,
   );
   if (readSetting("UPDATE_EXPECTED") !== undefined) {
@@ -128,18 +137,32 @@ export async function run(args: readonly string[]): Promise<number> {
   }
   const root = findProjectRoot();
   mkdirSync(join(root, ".flowlift"), { recursive: true });
-  const needsPlace = process.getuid?.() === 0 && !isTraversable(root);
-  const place = needsPlace ? makePlace() : undefined;
   const counts: Counts = { passed: 0, failed: 0 };
-  const failures: string[] = [];
-  const full = flags.switches.has("full");
-  for (const step of listSteps(root, flags.switches.has("unit"))) {
-    const isPlaced = place !== undefined && step.resultFile !== undefined;
-    const placed = isPlaced ? placeStep(root, place, step) : step;
-    if (!runStep(root, placed, counts, full)) failures.push(step.name);
+  const isGuestAlone = flags.switches.has("guest") && !flags.switches.has("full");
+  const failures = isGuestAlone ? [] : runSteps(root, counts, flags.switches);
+  if (flags.switches.has("guest") || flags.switches.has("full")) {
+    process.stdout.write("\n== guest tests\n");
+    const guest = await runGuestStep(root, readSetting("FLOWLIFT_TEST_DIST") ?? DIST);
+    counts.passed += guest.passed;
+    counts.failed += guest.failed;
+    if (guest.exitCode !== EXIT_HELD) failures.push("guest tests");
+    if (isGuestAlone && guest.exitCode === EXIT_ENVIRONMENT) return EXIT_ENVIRONMENT;
   }
-  if (place !== undefined) rmdirSync(place);
   if (failures.length > 0) process.stdout.write(`\nfailed: ${failures.join(", ")}\n`);
   process.stdout.write(`\ntests: ${counts.passed} passed, ${counts.failed} failed\n`);
   return failures.length === 0 && counts.failed === 0 ? EXIT_HELD : EXIT_CLAIM_FAILED;
+}
+
+/** Returns the names of the steps that did not hold. */
+function runSteps(root: string, counts: Counts, switches: ReadonlySet<string>): string[] {
+  const needsPlace = process.getuid?.() === 0 && !isTraversable(root);
+  const place = needsPlace ? makePlace() : undefined;
+  const failures: string[] = [];
+  for (const step of listSteps(root, switches.has("unit"))) {
+    const isPlaced = place !== undefined && step.resultFile !== undefined;
+    const placed = isPlaced ? placeStep(root, place, step) : step;
+    if (!runStep(root, placed, counts, switches.has("full"))) failures.push(step.name);
+  }
+  if (place !== undefined) rmdirSync(place);
+  return failures;
 }
