@@ -15,12 +15,15 @@ const FILE_MODE = 0o600;
 interface Memory {
   readonly bootId: string;
   readonly policyEpoch: string;
+  readonly interfaces: readonly string[];
   readonly config: ConfigData;
 }
 
 export interface RememberedConfig {
   readonly config: ConfigData;
   readonly policyEpoch: bigint;
+  /** Names that have a place in the ct mark, in its order. */
+  readonly interfaces: readonly string[];
 }
 
 /** Returns what this boot committed last; undefined when nothing was, or the file is not readable. */
@@ -28,7 +31,8 @@ export function recallConfig(runDirectory: string, bootId: string): RememberedCo
   try {
     const memory = JSON.parse(readFileSync(join(runDirectory, FILE_NAME), "utf8")) as Memory;
     if (memory.bootId !== bootId) return undefined;
-    return { config: memory.config, policyEpoch: BigInt(memory.policyEpoch) };
+    const { config, interfaces } = memory;
+    return { config, policyEpoch: BigInt(memory.policyEpoch), interfaces };
   } catch {
     return undefined;
   }
@@ -41,8 +45,8 @@ export function rememberConfig(
   remembered: RememberedConfig,
 ): void {
   const path = join(runDirectory, FILE_NAME);
-  const { config, policyEpoch } = remembered;
-  const memory: Memory = { bootId, policyEpoch: `${policyEpoch}`, config };
+  const { config, policyEpoch, interfaces } = remembered;
+  const memory: Memory = { bootId, policyEpoch: `${policyEpoch}`, interfaces, config };
   try {
     writeFileSync(`${path}.new`, JSON.stringify(memory), { mode: FILE_MODE });
     renameSync(`${path}.new`, path);

@@ -10,45 +10,37 @@ import { describeError } from "../lib/base/errors.ts";
 import type { Log } from "../lib/base/log.ts";
 import { err, ok, type Result } from "../lib/base/result.ts";
 import { ConntrackTable } from "../lib/conntrack/table.ts";
-import type { EventReader } from "../lib/netlink/event-reader.ts";
-import { monitorRoutes, RouteTable } from "../lib/netlink/route.ts";
-import {
-  RTNLGRP_IPV4_IFADDR,
-  RTNLGRP_IPV6_IFADDR,
-  RTNLGRP_LINK,
-} from "../lib/netlink/route-messages.ts";
 import { NftApplyError } from "../lib/nft/errors.ts";
 import { type Nft, openNft } from "../lib/nft/libnftables.ts";
 import type { Ruleset } from "../lib/nft/nodes.ts";
 import { NftTable } from "../lib/nft/transaction.ts";
 import type {
-  ApplianceInterface,
   ConfigData,
   ConfigProblem,
   JudgeFlow,
   ServiceContext,
 } from "../lib/service/provider.ts";
 import { planTimeouts } from "../nat/timeouts.ts";
+import { EMPTY_NETWORK, type NetworkConfig } from "../network/config.ts";
 import type { OffloadHandle } from "../offload/handle.ts";
 import { startOffload } from "../offload/shell.ts";
 import { type ApplianceConfig, compileAppliance, parseApplianceConfig } from "./data-config.ts";
 import { cutForbiddenFlows } from "./data-cut.ts";
-import { presentInterfaces, readInterfaces } from "./data-interfaces.ts";
+import { presentInterfaces } from "./data-interfaces.ts";
 import { applyTimeouts, applyTrackingSettings, enableForwarding } from "./data-kernel-settings.ts";
 import { recallConfig, rememberConfig } from "./data-memory.ts";
+import { DataNetwork } from "./data-network.ts";
 import { readState } from "./data-state.ts";
 import { createJudge, judgesAlike } from "./policy.ts";
 import { APPLIANCE_TABLE, closedRuleset } from "./ruleset.ts";
 import { type ApplianceSettings, type CommitOutcome, REVOCATION_DEADLINE_MS } from "./settings.ts";
 
 export const PREPARED_MAX = 4;
-/** Changes of links come in swarms; they are looked at together. */
-const INTERFACES_SETTLE_MS = 50;
-const INTERFACE_GROUPS = [RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR];
 
 /** A configuration and what it means. */
 interface Plan {
   readonly data: ConfigData;
+  readonly network: NetworkConfig;
   readonly config: ApplianceConfig;
   readonly ruleset: Ruleset;
 }
@@ -62,30 +54,30 @@ export class DataPlane {
   readonly #nft: Nft = openNft();
   readonly #table: NftTable = new NftTable(this.#nft, APPLIANCE_TABLE);
   readonly #conntrack: ConntrackTable = new ConntrackTable();
-  readonly #routes: RouteTable = new RouteTable();
+  readonly #network: DataNetwork;
   readonly #startedAt: string = new Date().toISOString();
   readonly #prepared = new Map<string, Plan>();
-  #interfaces: readonly ApplianceInterface[] = [];
   #offload: OffloadHandle | undefined;
   #current: Plan | undefined;
   #last: { readonly transactionId: string; readonly previous: Plan | undefined } | undefined;
   /** Every live flow is as this configuration wants it; undefined: that is not known. */
   #settled: ApplianceConfig | undefined;
   #policyEpoch = 0n;
-  #monitor: EventReader | undefined;
-  #settling: NodeJS.Timeout | undefined;
   #tail: Promise<unknown> = Promise.resolve();
 
   constructor(settings: ApplianceSettings, log: Log) {
     this.#settings = settings;
     this.#log = log;
+    this.#network = new DataNetwork({
+      names: settings.interfaces,
+      log,
+      onChange: (present) => this.#offload?.setInterfaces(present),
+    });
   }
 
   /** Adopts what stands in the kernel, or closes it; then forwards, and follows flows. */
   async start(): Promise<void> {
-    const onEvents = (): void => this.#interfacesChanged();
-    this.#monitor = monitorRoutes({ groups: INTERFACE_GROUPS, onEvents });
-    this.#interfaces = await readInterfaces(this.#routes, this.#settings.interfaces);
+    await this.#network.start();
     await this.#adopt();
     applyTrackingSettings();
     // Before the engine starts: it keeps entries alive by these timeouts.
@@ -103,8 +95,7 @@ export class DataPlane {
     data: ConfigData,
     asksKernel: boolean,
   ): Promise<Result<undefined, ConfigProblem>> {
-    await this.#refreshInterfaces();
-    const plan = this.#plan(data);
+    const plan = await this.#plan(data);
     if (!plan.ok) return plan;
     const refusal = asksKernel ? await this.#askKernel(plan.value) : undefined;
     if (refusal !== undefined) return err(refusal);
@@ -144,76 +135,67 @@ export class DataPlane {
       if (this.#last?.transactionId !== transactionId) return;
       const { previous } = this.#last;
       this.#last = undefined;
-      const plan = previous ?? this.#emptyPlan();
+      const plan = previous ?? (await this.#emptyPlan());
       if (plan !== undefined) await this.#apply(plan);
     });
   }
 
   /** Returns operational data. */
-  readState(): Promise<ConfigData> {
-    return readState({
+  async readState(): Promise<ConfigData> {
+    const services = await readState({
       config: this.#current?.config,
       table: this.#table,
       conntrack: this.#conntrack,
       offload: this.#offload?.getState(),
       discontinuityTime: this.#startedAt,
     });
+    return { ...services, ...(await this.#network.readState()) };
   }
 
-  #interfacesChanged(): void {
-    if (this.#settling !== undefined) return;
-    this.#settling = setTimeout(() => {
-      this.#settling = undefined;
-      this.#refreshInterfaces().catch((error: unknown) =>
-        this.#log.error("Cannot read the interfaces", { reason: describeError(error) }),
-      );
-    }, INTERFACES_SETTLE_MS);
-  }
-
-  /** Tells the engine about interfaces that changed. */
-  async #refreshInterfaces(): Promise<void> {
-    const interfaces = await readInterfaces(this.#routes, this.#settings.interfaces);
-    if (JSON.stringify(interfaces) === JSON.stringify(this.#interfaces)) return;
-    this.#interfaces = interfaces;
-    this.#offload?.setInterfaces(presentInterfaces(interfaces));
+  /** Makes interfaces, addresses and routes what was committed last; returns what was changed. */
+  repairNetwork(): Promise<string[]> {
+    return this.#alone(() => this.#network.repair());
   }
 
   /** Leaves the kernel as it is. */
   async stop(): Promise<void> {
-    clearTimeout(this.#settling);
-    this.#monitor?.close();
     await this.#tail;
     await this.#offload?.stop();
     await this.#nft.close();
     this.#conntrack.close();
-    this.#routes.close();
+    this.#network.stop();
   }
 
   #context(): ServiceContext {
     const netconfPorts = this.#settings.netconf.listen.map((address) => address.port);
-    return { interfaces: this.#interfaces, netconfPorts };
+    return { interfaces: this.#network.interfaces, netconfPorts };
   }
 
-  #plan(data: ConfigData): Result<Plan, ConfigProblem> {
+  async #plan(data: ConfigData): Promise<Result<Plan, ConfigProblem>> {
+    const network = await this.#network.plan(data);
+    if (!network.ok) return network;
     const config = parseApplianceConfig(data, this.#context());
     if (!config.ok) return config;
     return ok({
       data,
+      network: network.value,
       config: config.value,
       ruleset: compileAppliance(config.value, this.#context()),
     });
   }
 
-  #emptyPlan(): Plan | undefined {
-    const plan = this.#plan(NOTHING);
+  async #emptyPlan(): Promise<Plan | undefined> {
+    const plan = await this.#plan(NOTHING);
     return plan.ok ? plan.value : undefined;
   }
 
   async #adopt(): Promise<void> {
     const { runDirectory, bootId } = this.#settings;
     const remembered = recallConfig(runDirectory, bootId);
-    const plan = remembered === undefined ? undefined : this.#plan(remembered.config);
+    if (remembered !== undefined) this.#network.adopt(EMPTY_NETWORK, remembered.interfaces);
+    const plan = remembered === undefined ? undefined : await this.#plan(remembered.config);
     if (remembered !== undefined && plan?.ok) {
+      this.#network.adopt(plan.value.network, remembered.interfaces);
       await this.#table.apply(plan.value.ruleset);
       this.#current = plan.value;
       this.#policyEpoch = remembered.policyEpoch;
@@ -238,7 +220,7 @@ export class DataPlane {
         ...(offloadPort === undefined ? {} : { port: offloadPort }),
         judge,
         policyEpoch: this.#policyEpoch,
-        interfaces: presentInterfaces(this.#interfaces),
+        interfaces: presentInterfaces(this.#network.interfaces),
         log: this.#log,
         clock: MONOTONIC_CLOCK,
       });
@@ -250,7 +232,13 @@ export class DataPlane {
   }
 
   async #apply(plan: Plan): Promise<CommitOutcome> {
-    await this.#table.apply(plan.ruleset);
+    const takeBack = await this.#network.apply(plan.network);
+    try {
+      await this.#table.apply(plan.ruleset);
+    } catch (error) {
+      await takeBack();
+      throw error;
+    }
     this.#current = plan;
     const settled = this.#settled;
     this.#settled = undefined;
@@ -270,7 +258,7 @@ export class DataPlane {
     if (this.#offload !== undefined) {
       return this.#offload.applyPolicy(judge, this.#policyEpoch, REVOCATION_DEADLINE_MS);
     }
-    const cutFlows = await cutForbiddenFlows(this.#conntrack, judge, this.#interfaces);
+    const cutFlows = await cutForbiddenFlows(this.#conntrack, judge, this.#network.interfaces);
     return { ...NOTHING_CUT, cutFlows };
   }
 
@@ -279,7 +267,9 @@ export class DataPlane {
     const { runDirectory, bootId } = this.#settings;
     try {
       applyTimeouts(planTimeouts(plan.config.nat));
-      rememberConfig(runDirectory, bootId, { config: plan.data, policyEpoch: this.#policyEpoch });
+      const { names: interfaces } = this.#network;
+      const policyEpoch = this.#policyEpoch;
+      rememberConfig(runDirectory, bootId, { config: plan.data, policyEpoch, interfaces });
     } catch (error) {
       this.#log.error("Committed, but not completely", { reason: describeError(error) });
     }

@@ -67,6 +67,7 @@ export function createHandlers(plane: DataPlane, log: Log): LocalRpcHandlers {
       return {};
     },
     "get-state": () => plane.readState(),
+    "repair-network": async () => ({ changes: await plane.repairNetwork() }),
   };
 }
 

@@ -57,6 +57,8 @@ export interface ApplianceSettings {
  *       forgets a prepared transaction; after commit: applies the previous configuration again
  *   get-state {}                                          -> ConfigData
  *       operational data (config false) of nat, lb, firewall and offload as RFC 7951 data
+ *   repair-network {}                                     -> {changes: string[]}
+ *       makes interfaces, addresses, routes and neighbours what was committed last
  *   event "notification" {module, name, data}             data-plane events for the NETCONF stream
  */
 export interface CommitOutcome {

@@ -5,6 +5,7 @@ export const ERROR_CODES = [
   "USAGE",
   "ENVIRONMENT_LACKS",
   "NATIVE_LIBRARY_MISSING",
+  "NETWORK_APPLY_FAILED",
   "NFT_APPLY_REJECTED",
   "NETLINK_REQUEST_FAILED",
   "YANG_INVALID",
@@ -20,6 +21,8 @@ export const ERROR_CODES = [
   "CERTIFICATE_INVALID",
   "SERIAL_PORT_FAILED",
   "LAB_FAILED",
+  "IMAGE_FAILED",
+  "IMAGE_INPUT_MISMATCH",
 ] as const;
 
 export type ErrorCode = (typeof ERROR_CODES)[number];
