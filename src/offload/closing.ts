@@ -22,10 +22,12 @@ export function finishFlow(
     core.tally.addTraffic(record.flow?.rules ?? [], record.counters);
   }
   core.tally.closed(cause);
-  core.emit({
-    kind: "report",
-    report: { kind: "closed", flow: toListing(record), cause, counters: record.counters },
-  });
+  if (core.options.reports !== false) {
+    core.emit({
+      kind: "report",
+      report: { kind: "closed", flow: toListing(record), cause, counters: record.counters },
+    });
+  }
   core.unidentify(record);
   record.flow = undefined;
   record.counters = undefined;

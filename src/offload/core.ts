@@ -14,6 +14,7 @@ import type { ConntrackTimeouts, EngineEffect, EngineOptions } from "./engine-ty
 import { InterfaceIndex } from "./flow-path.ts";
 import {
   type FlowRecord,
+  isSameTuple,
   keyOf,
   OUTSIDE_STATES,
   PROTOCOL_TCP,
@@ -22,6 +23,8 @@ import {
 import type { Resync } from "./resync-state.ts";
 import { Tally } from "./tally.ts";
 import { FlowTimers, NEVER_MS } from "./timers.ts";
+
+const SAFE_MAX = BigInt(Number.MAX_SAFE_INTEGER);
 
 /** A message that waits for its answer. */
 export type Outstanding = { readonly sentAtMs: number } & (
@@ -59,7 +62,9 @@ export class EngineCore {
   effects: EngineEffect[] = [];
 
   readonly byKey: Map<string, FlowRecord> = new Map();
-  readonly #byId = new Map<Epoch, Map<bigint, FlowRecord>>();
+  /** By the kernel's own number, which two entries may share: whoever finds a record compares the tuple. */
+  readonly #byEntryId: Map<number, FlowRecord> = new Map();
+  readonly #byId = new Map<Epoch, Map<number | bigint, FlowRecord>>();
   readonly stateCounts: Map<RecordState, number> = new Map();
   readonly timers: FlowTimers = new FlowTimers();
   readonly tally: Tally = new Tally();
@@ -133,6 +138,7 @@ export class EngineCore {
     };
     assert(!this.byKey.has(record.key), "a tuple has one record");
     this.byKey.set(record.key, record);
+    this.#byEntryId.set(entry.id, record);
     this.#countState(state, 1);
     if (state === "queued") this.queue.add(record);
     return record;
@@ -158,25 +164,35 @@ export class EngineCore {
       this.#nextFlowId = record.flowId + 1n;
     }
     const ids = this.#byId.get(record.epoch);
-    if (ids === undefined) this.#byId.set(record.epoch, new Map([[record.flowId, record]]));
-    else ids.set(record.flowId, record);
+    const id = idKey(record.flowId);
+    if (ids === undefined) this.#byId.set(record.epoch, new Map([[id, record]]));
+    else ids.set(id, record);
   }
 
   unidentify(record: FlowRecord): void {
     const ids = this.#byId.get(record.epoch);
-    if (ids?.get(record.flowId) !== record) return;
-    ids.delete(record.flowId);
+    const id = idKey(record.flowId);
+    if (ids?.get(id) !== record) return;
+    ids.delete(id);
     if (ids.size === 0) this.#byId.delete(record.epoch);
   }
 
   find(epoch: Epoch, flowId: bigint): FlowRecord | undefined {
-    return this.#byId.get(epoch)?.get(flowId);
+    return this.#byId.get(epoch)?.get(idKey(flowId));
+  }
+
+  /** Returns the record of an entry's tuple and zone, whichever life of it. */
+  findByTuple(entry: ConntrackEntry): FlowRecord | undefined {
+    const record = this.#byEntryId.get(entry.id);
+    if (record !== undefined && isSameTuple(record.entry, entry)) return record;
+    return this.byKey.get(keyOf(entry));
   }
 
   /** Removes every trace; a successor gets its turn, and whoever waited for the flow's end goes on. */
   forget(record: FlowRecord): void {
     if (this.byKey.get(record.key) !== record) return;
     this.byKey.delete(record.key);
+    if (this.#byEntryId.get(record.entry.id) === record) this.#byEntryId.delete(record.entry.id);
     this.unidentify(record);
     this.timers.remove(record);
     this.queue.delete(record);
@@ -251,4 +267,9 @@ export class EngineCore {
   #countState(state: RecordState, by: number): void {
     this.stateCounts.set(state, this.countOf(state) + by);
   }
+}
+
+/** Numbers are found faster than bigints, and hold every id that this program draws. */
+function idKey(flowId: bigint): number | bigint {
+  return flowId <= SAFE_MAX ? Number(flowId) : flowId;
 }

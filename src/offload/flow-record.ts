@@ -73,6 +73,20 @@ export function keyOf(entry: Pick<ConntrackEntry, "original" | "zone">): string 
   return `${protocol} ${sourceAddress} ${sourcePort} ${destinationAddress} ${destinationPort} ${entry.zone}`;
 }
 
+/** Returns whether two entries have the same name. */
+export function isSameTuple(left: ConntrackEntry, right: ConntrackEntry): boolean {
+  const a = left.original;
+  const b = right.original;
+  return (
+    a.sourcePort === b.sourcePort &&
+    a.destinationPort === b.destinationPort &&
+    a.protocol === b.protocol &&
+    left.zone === right.zone &&
+    a.sourceAddress === b.sourceAddress &&
+    a.destinationAddress === b.destinationAddress
+  );
+}
+
 /** Returns whether the kernel's state of the flow allows to ask for its offload. */
 export function isCandidate(entry: ConntrackEntry, requiredMark: number): boolean {
   if ((entry.mark & requiredMark) !== requiredMark) return false;

@@ -7,7 +7,7 @@
 import type { ConntrackEntry, ConntrackEvent } from "../lib/conntrack/entry.ts";
 import { MARK_CLOSING } from "../lib/conntrack/mark-bits.ts";
 import type { EngineCore } from "./core.ts";
-import { type FlowRecord, isCandidate, isOutside, keyOf } from "./flow-record.ts";
+import { type FlowRecord, isCandidate, isOutside } from "./flow-record.ts";
 import { FLOWS_QUEUED_MAX, FLOWS_TRACKED_MAX } from "./limits.ts";
 import { schedule } from "./schedule.ts";
 import { withdraw } from "./withdrawal.ts";
@@ -25,7 +25,7 @@ export function onConntrack(core: EngineCore, events: readonly ConntrackEvent[])
 
 /** Takes the present state of a live entry, from an event or from a dump. */
 export function onEntry(core: EngineCore, entry: ConntrackEntry): void {
-  const record = core.byKey.get(keyOf(entry));
+  const record = core.findByTuple(entry);
   if (record === undefined) {
     considerEntry(core, entry);
     return;
@@ -77,7 +77,7 @@ export function considerEntry(core: EngineCore, entry: ConntrackEntry): void {
 
 /** The entry is gone from the kernel. */
 export function onDestroyed(core: EngineCore, entry: ConntrackEntry): void {
-  const record = core.byKey.get(keyOf(entry));
+  const record = core.findByTuple(entry);
   if (record === undefined) return;
   if (record.entry.id === entry.id) endRecord(core, record);
   else if (record.successor?.id === entry.id) record.successor = undefined;

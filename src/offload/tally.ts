@@ -82,8 +82,19 @@ export class Tally {
   }
 }
 
+/** A rule object belongs to a judge, which gives the same one to many flows. */
+const keys = new WeakMap<FlowRule, string>();
+
+function keyOf(rule: FlowRule): string {
+  const known = keys.get(rule);
+  if (known !== undefined) return known;
+  const key = JSON.stringify([rule.attachment, rule.direction, rule.name]);
+  keys.set(rule, key);
+  return key;
+}
+
 function addTo(sum: Map<string, RuleTally>, rule: FlowRule, counters: FlowCounters): void {
-  const full = JSON.stringify([rule.attachment, rule.direction, rule.name]);
+  const full = keyOf(rule);
   const known = sum.has(full) || sum.size < RULES_TALLIED_MAX;
   const key = known ? full : "";
   const { attachment, direction, name } = known ? rule : { ...rule, attachment: "*", name: "*" };

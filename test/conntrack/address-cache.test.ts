@@ -1,18 +1,14 @@
 import { expect, test } from "vitest";
-import { ADDRESSES_MAX, readAddress } from "../../src/lib/conntrack/address-cache.ts";
-import { AttributeCursor } from "../../src/lib/netlink/attributes.ts";
+import { ADDRESSES_MAX, readAddressAt } from "../../src/lib/conntrack/address-cache.ts";
 
 function read(number: number): string | undefined {
   const view = new DataView(new ArrayBuffer(8));
-  view.setUint16(0, 8, true);
   view.setUint32(4, number, false);
-  const cursor = new AttributeCursor(view, 0, 8);
-  cursor.next();
-  return readAddress(cursor);
+  return readAddressAt(view, 4, 4);
 }
 
 test.each([ADDRESSES_MAX - 1, ADDRESSES_MAX, ADDRESSES_MAX + 1])(
-  "readAddress() is right before and after it forgets, at %i addresses",
+  "readAddressAt() is right before and after it forgets, at %i addresses",
   (count) => {
     for (let number = 0; number < count; number++) read(0x0b00_0000 + number);
     expect(read(0x0b00_0000)).toBe("11.0.0.0");

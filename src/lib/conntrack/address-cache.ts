@@ -4,7 +4,6 @@
  * Pure but for a memory of earlier answers. Limit: ADDRESSES_MAX remembered, then it starts anew.
  */
 import { formatIpBytes, type IpAddress, ipToBytes } from "../inet/address.ts";
-import type { AttributeCursor } from "../netlink/attributes.ts";
 
 export const ADDRESSES_MAX = 65_536;
 
@@ -12,14 +11,15 @@ const v4 = new Map<number, IpAddress>();
 const v6 = new Map<string, IpAddress>();
 const bytes = new Map<IpAddress, Uint8Array>();
 
-/** Returns the address that is the cursor's value, or undefined when it has neither 4 nor 16 bytes. */
-export function readAddress(cursor: AttributeCursor): IpAddress | undefined {
-  if (cursor.length === 4) return remember(v4, cursor.u32be(), cursor);
-  if (cursor.length !== 16) return undefined;
-  const { view, offset } = cursor;
-  const high = view.getBigUint64(offset, false);
-  const low = view.getBigUint64(offset + 8, false);
-  return remember(v6, `${high}:${low}`, cursor);
+/** Returns the address of 4 or 16 bytes; undefined when there are neither. The bytes are in the view. */
+export function readAddressAt(view: DataView, at: number, length: number): IpAddress | undefined {
+  if (length === 4) {
+    const key = view.getUint32(at, false);
+    return v4.get(key) ?? remember(v4, key, view, at, length);
+  }
+  if (length !== 16) return undefined;
+  const key = `${view.getBigUint64(at, false)}:${view.getBigUint64(at + 8, false)}`;
+  return v6.get(key) ?? remember(v6, key, view, at, length);
 }
 
 /** Returns the 4 or 16 bytes of an address, which nobody may change. */
@@ -32,11 +32,15 @@ export function addressBytes(address: IpAddress): Uint8Array {
   return made;
 }
 
-function remember<K>(known: Map<K, IpAddress>, key: K, cursor: AttributeCursor): IpAddress {
-  const found = known.get(key);
-  if (found !== undefined) return found;
+function remember<K>(
+  known: Map<K, IpAddress>,
+  key: K,
+  view: DataView,
+  at: number,
+  length: number,
+): IpAddress {
   if (known.size >= ADDRESSES_MAX) known.clear();
-  const address = formatIpBytes(cursor.bytes());
+  const address = formatIpBytes(new Uint8Array(view.buffer, view.byteOffset + at, length));
   known.set(key, address);
   return address;
 }

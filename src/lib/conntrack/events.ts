@@ -56,8 +56,9 @@ export function listenConntrack(options: ConntrackEventsOptions): Promise<EventS
 export function decodeEvents(view: DataView, overrun: boolean, ownPort?: number): ConntrackEvent[] {
   const events: ConntrackEvent[] = overrun ? [{ kind: "overrun" }] : [];
   forEachMessage(view, (message) => {
+    if (message.port === ownPort) return;
     const kind = kindOf(message.type, message.flags);
-    if (kind === undefined || message.port === ownPort) return;
+    if (kind === undefined) return;
     const entry = decodeEntry(view, message);
     if (entry !== undefined) events.push({ kind, entry });
   });

@@ -4,9 +4,8 @@
  * Pure. Source: linux/netfilter/nfnetlink_conntrack.h (enum ctattr_*), nfnetlink.h (struct nfgenmsg).
  * Invariant: decoding never throws; an entry without both tuples is no entry; unknown attributes are skipped.
  */
-import type { IpAddress } from "../inet/address.ts";
 import { AttributeCursor, type MessageBuilder, type MessageSpan } from "../netlink/attributes.ts";
-import { addressBytes, readAddress } from "./address-cache.ts";
+import { addressBytes } from "./address-cache.ts";
 import {
   type ConntrackChange,
   type ConntrackCounters,
@@ -17,6 +16,7 @@ import {
   IPS_SEEN_REPLY,
   NO_ENTRY,
 } from "./entry.ts";
+import { TupleReader } from "./tuple-reader.ts";
 
 const NFNL_SUBSYS_CTNETLINK = 1;
 const AF_INET = 2;
@@ -48,7 +48,6 @@ const CTA_MARK_MASK = 21;
 
 const CTA_TUPLE_IP = 1;
 const CTA_TUPLE_PROTO = 2;
-const CTA_TUPLE_ZONE = 3;
 const CTA_IP_V4_SRC = 1;
 const CTA_IP_V4_DST = 2;
 const CTA_IP_V6_SRC = 3;
@@ -76,6 +75,8 @@ const IPS_SEQ_ADJUST = 1 << 6;
 const PROTOCOL_ICMP = 1;
 const PROTOCOL_ICMPV6 = 58;
 
+const tuples = new TupleReader();
+
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** Returns the entry that a message describes, or undefined when it describes none. */
@@ -84,19 +85,22 @@ export function decodeEntry(
   message: Pick<MessageSpan, "start" | "end">,
 ): ConntrackEntry | undefined {
   const cursor = new AttributeCursor(view, message.start + NFGENMSG_BYTES, message.end);
-  let original: DecodedTuple | undefined;
-  let reply: DecodedTuple | undefined;
+  let original: ConntrackTuple | undefined;
+  let reply: ConntrackTuple | undefined;
+  let tupleZone = 0;
   const rest: Writable<ConntrackEntry> = { ...NO_ENTRY };
   while (cursor.next()) {
-    if (cursor.type === CTA_TUPLE_ORIG) original = decodeTuple(cursor.nested());
-    else if (cursor.type === CTA_TUPLE_REPLY) reply = decodeTuple(cursor.nested());
+    if (cursor.type === CTA_TUPLE_ORIG) {
+      original = tuples.read(cursor);
+      tupleZone = tuples.zone;
+    } else if (cursor.type === CTA_TUPLE_REPLY) reply = tuples.read(cursor);
     else decodeEntryAttribute(cursor, rest);
   }
   if (original === undefined || reply === undefined) return undefined;
   if ((rest.status & IPS_SEQ_ADJUST) !== 0) rest.hasSequenceAdjustment = true;
-  if (original.zone !== undefined && rest.zone === 0) rest.zone = original.zone;
-  rest.original = original.tuple;
-  rest.reply = reply.tuple;
+  if (rest.zone === 0) rest.zone = tupleZone;
+  rest.original = original;
+  rest.reply = reply;
   return rest;
 }
 
@@ -170,66 +174,6 @@ function decodeCounters(cursor: AttributeCursor): ConntrackCounters {
     else if (cursor.type === CTA_COUNTERS_BYTES) bytes = cursor.u64be();
   }
   return { packets, bytes };
-}
-
-interface DecodedTuple {
-  readonly tuple: ConntrackTuple;
-  readonly zone: number | undefined;
-}
-
-function decodeTuple(cursor: AttributeCursor): DecodedTuple | undefined {
-  let sourceAddress: IpAddress | undefined;
-  let destinationAddress: IpAddress | undefined;
-  let ports = { protocol: 0, sourcePort: 0, destinationPort: 0 };
-  let zone: number | undefined;
-  while (cursor.next()) {
-    if (cursor.type === CTA_TUPLE_IP) {
-      for (const ip = cursor.nested(); ip.next(); ) {
-        if (ip.type === CTA_IP_V4_SRC || ip.type === CTA_IP_V6_SRC) sourceAddress = readAddress(ip);
-        else if (ip.type === CTA_IP_V4_DST || ip.type === CTA_IP_V6_DST) {
-          destinationAddress = readAddress(ip);
-        }
-      }
-    } else if (cursor.type === CTA_TUPLE_PROTO) ports = decodePorts(cursor.nested());
-    else if (cursor.type === CTA_TUPLE_ZONE) zone = cursor.u16be();
-  }
-  if (sourceAddress === undefined || destinationAddress === undefined) return undefined;
-  const { protocol, sourcePort, destinationPort } = ports;
-  const tuple = { sourceAddress, destinationAddress, protocol, sourcePort, destinationPort };
-  return { tuple, zone };
-}
-
-function decodePorts(cursor: AttributeCursor): {
-  protocol: number;
-  sourcePort: number;
-  destinationPort: number;
-} {
-  const ports = { protocol: 0, sourcePort: 0, destinationPort: 0 };
-  while (cursor.next()) {
-    switch (cursor.type) {
-      case CTA_PROTO_NUM:
-        ports.protocol = cursor.u8();
-        break;
-      case CTA_PROTO_SRC_PORT:
-      case CTA_PROTO_ICMP_ID:
-      case CTA_PROTO_ICMPV6_ID:
-        ports.sourcePort = cursor.u16be();
-        break;
-      case CTA_PROTO_DST_PORT:
-        ports.destinationPort = cursor.u16be();
-        break;
-      case CTA_PROTO_ICMP_TYPE:
-      case CTA_PROTO_ICMPV6_TYPE:
-        ports.destinationPort |= cursor.u8() << 8;
-        break;
-      case CTA_PROTO_ICMP_CODE:
-      case CTA_PROTO_ICMPV6_CODE:
-        ports.destinationPort |= cursor.u8();
-        break;
-      default:
-    }
-  }
-  return ports;
 }
 
 /** Writes nfgenmsg for a family; 0 is every family. */
