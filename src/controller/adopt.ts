@@ -6,7 +6,8 @@
  */
 
 import { authoriseFlow } from "./authorise.ts";
-import { type FlowRecord, flowKey, NO_COUNTERS } from "./flow-table.ts";
+import { flowKey } from "./flow-key.ts";
+import { FlowRecord } from "./flow-record.ts";
 import type { HostCore } from "./host-core.ts";
 import type { JournalFlow, JournalledVm, JournalRecord } from "./journal-record.ts";
 import type { FlowPhase } from "./lifecycle.ts";
@@ -21,6 +22,7 @@ export function adoptVm(
   journalled: JournalledVm,
   nowMs: number,
 ): number {
+  state.noteRestored();
   for (const { event, idleTimeoutMs } of journalled.events) {
     state.events.restore(event);
     if (event.what.kind === "activated") continue;
@@ -62,10 +64,9 @@ function restoreRecord(
   const phase: FlowPhase = journalled.isActive
     ? { kind: "active" }
     : { kind: "installing", deadlineMs: Number.POSITIVE_INFINITY, unwanted: undefined };
-  return {
+  return new FlowRecord({
     vmKey: vm.key,
     epoch,
-    key: flowKey(epoch, flow.flowId),
     flow,
     fast: {
       handle,
@@ -76,14 +77,13 @@ function restoreRecord(
     },
     egressSegmentIds,
     phase,
-    counters: NO_COUNTERS,
-    countersAtMs: nowMs,
+    nowMs,
     times: {
       requestedMs: nowMs,
       grantedMs: nowMs,
       ...(journalled.isActive ? { activeMs: nowMs } : {}),
     },
-  };
+  });
 }
 
 /** The places where the next hops were when the flow was granted, if those ports still are what they were. */

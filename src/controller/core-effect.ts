@@ -2,7 +2,7 @@
 import type { FlowHandle } from "../fast-path/driver.ts";
 import type { Epoch, FlowEvent, OffloadFlow, OffloadReply } from "../offload-protocol/messages.ts";
 import type { Refusal } from "./authorise.ts";
-import type { FlowRecord } from "./flow-table.ts";
+import type { FlowRecord } from "./flow-record.ts";
 
 /** Names a request whose answer comes later; chosen by the shell. */
 export type ReplyToken = number;

@@ -1,6 +1,6 @@
 /** Flows and what happens to them, as the admin endpoint shows it. Pure. */
 import type { FlowEvent, OffloadFlow } from "../offload-protocol/messages.ts";
-import type { FlowRecord } from "./flow-table.ts";
+import type { FlowRecord } from "./flow-record.ts";
 import { toHeldFlow } from "./vm-requests.ts";
 
 /** One flow event or refusal; 64-bit numbers are text. */

@@ -5,66 +5,11 @@
  */
 import type { FastPathDirection, FastPathFlow, FlowHandle } from "../fast-path/driver.ts";
 import { assert } from "../lib/base/assert.ts";
-import type { Epoch, FlowCounters, OffloadFlow } from "../offload-protocol/messages.ts";
-import type { FlowPhase } from "./lifecycle.ts";
+import type { FlowKey } from "./flow-key.ts";
+import type { FlowRecord } from "./flow-record.ts";
 import type { LocationKey } from "./location.ts";
 import { NextHopIndex } from "./next-hop-index.ts";
 import { TupleIndex } from "./tuple-index.ts";
-
-/** Epoch and flow id in one number. */
-export type FlowKey = bigint & { readonly brand: "FlowKey" };
-
-/** Monotonic milliseconds of each transition that has happened. */
-export interface FlowTimes {
-  /** The request's message arrived. */
-  requestedMs: number;
-  grantedMs: number;
-  sentMs?: number;
-  activeMs?: number;
-  quiescingMs?: number;
-}
-
-/** One flow; `phase` and what follows it change. */
-export interface FlowRecord {
-  readonly vmKey: string;
-  readonly epoch: Epoch;
-  readonly key: FlowKey;
-  flow: OffloadFlow;
-  fast: FastPathFlow;
-  /** Segments where the original and the reply leave; next hops are looked up there. */
-  readonly egressSegmentIds: readonly [number, number | undefined];
-  phase: FlowPhase;
-  /** Last values read; absolute. `lastUsedMsAgo` is as of `countersAtMs`. */
-  counters: FlowCounters;
-  countersAtMs: number;
-  readonly times: FlowTimes;
-}
-
-const NO_DIRECTION: FlowCounters["original"] = {
-  fastPackets: 0n,
-  fastBytes: 0n,
-  passedPackets: 0n,
-  passedBytes: 0n,
-};
-
-/** Counters of a flow that was never programmed. */
-export const NO_COUNTERS: FlowCounters = {
-  original: NO_DIRECTION,
-  reply: NO_DIRECTION,
-  lastUsedMsAgo: 0n,
-};
-
-const FLOW_ID_BITS = 64n;
-/** The epoch that came last, shifted: nearly always the next one's too. */
-const lastEpoch: { text: Epoch; shifted: bigint } = { text: "" as Epoch, shifted: 0n };
-
-export function flowKey(epoch: Epoch, flowId: bigint): FlowKey {
-  if (epoch !== lastEpoch.text) {
-    lastEpoch.shifted = BigInt(`0x${epoch}`) << FLOW_ID_BITS;
-    lastEpoch.text = epoch;
-  }
-  return (lastEpoch.shifted | flowId) as FlowKey;
-}
 
 /** What a flow matches. */
 interface FlowMatches {

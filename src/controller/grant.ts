@@ -6,7 +6,8 @@
  */
 import type { OffloadFlow, OffloadRequest, OffloadResult } from "../offload-protocol/messages.ts";
 import { type AuthorisedFlow, authoriseFlow, type Refusal } from "./authorise.ts";
-import { type FlowRecord, flowKey, NO_COUNTERS } from "./flow-table.ts";
+import { flowKey } from "./flow-key.ts";
+import { FlowRecord } from "./flow-record.ts";
 import { type HostCore, INSTALL_QUEUE_MAX } from "./host-core.ts";
 import { startLife } from "./lifecycle.ts";
 import type { RequestContext } from "./request-context.ts";
@@ -46,11 +47,12 @@ function decide(context: RequestContext, request: Requested, flow: OffloadFlow):
   if (holder !== undefined) {
     const refusal: Refusal = {
       reason: "duplicate",
-      detail: `the match is held by flow ${holder.flow.flowId} of ${holder.vmKey}`,
+      detail: `the match is held by flow ${holder.flowId} of ${holder.vmKey}`,
     };
     const result = refuse(context, request, flow, refusal);
-    return holder.vmKey === state.vm.key ? { ...result, holder: holder.flow.flowId } : result;
+    return holder.vmKey === state.vm.key ? { ...result, holder: holder.flowId } : result;
   }
+  state.noteGranted(flow.flowId);
   core.admit(newRecord(context, request, flow, authorised.value), state);
   const { flowId, idleTimeoutMs } = flow;
   return { flowId, outcome: "granted-pending", effectiveIdleTimeoutMs: idleTimeoutMs };
@@ -69,18 +71,16 @@ function newRecord(
     reply === undefined
       ? { handle, vmSlot: slot, generation, original }
       : { handle, vmSlot: slot, generation, original, reply };
-  return {
+  return new FlowRecord({
     vmKey: state.vm.key,
     epoch: request.epoch,
-    key: flowKey(request.epoch, flow.flowId),
     flow,
     fast,
     egressSegmentIds,
     phase: startLife(nowMs),
-    counters: NO_COUNTERS,
-    countersAtMs: nowMs,
+    nowMs,
     times: { requestedMs: receivedMs, grantedMs: nowMs },
-  };
+  });
 }
 
 function refuse(
@@ -115,14 +115,15 @@ function replay(
   epoch: Requested["epoch"],
   flow: OffloadFlow,
 ): OffloadResult | undefined {
-  const key = flowKey(epoch, flow.flowId);
   const { flowId } = flow;
+  if (state.isNewId(flowId)) return undefined;
+  const key = flowKey(epoch, flowId);
   const ended = state.ended.get(key);
   if (ended !== undefined) return { flowId, outcome: "granted-pending", ...ended };
   const held = core.table.find(state.vm.key, key);
   if (held === undefined) return undefined;
   if (isSameFlow(held.flow, flow)) {
-    const effectiveIdleTimeoutMs = held.flow.idleTimeoutMs;
+    const effectiveIdleTimeoutMs = held.idleTimeoutMs;
     return { flowId, outcome: "granted-pending", effectiveIdleTimeoutMs };
   }
   state.countRefusal("duplicate");

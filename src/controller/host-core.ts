@@ -14,7 +14,9 @@ import type {
 import { assert } from "../lib/base/assert.ts";
 import type { CloseCause, FlowCounters, FlowEvent } from "../offload-protocol/messages.ts";
 import type { CoreEffect } from "./core-effect.ts";
-import { type FlowRecord, FlowTable, flowKey, NO_COUNTERS } from "./flow-table.ts";
+import { flowKey, NO_COUNTERS } from "./flow-key.ts";
+import type { FlowRecord } from "./flow-record.ts";
+import { FlowTable } from "./flow-table.ts";
 import type { JournalFlow } from "./journal-record.ts";
 import { type FlowLifeEffect, type FlowLifeEvent, stepLife } from "./lifecycle.ts";
 import { type LocationKey, LocationTable, locationKey } from "./location.ts";
@@ -166,7 +168,7 @@ export class HostCore {
       if (record.phase.kind !== "active") continue;
       const sinceActive = nowMs - (record.times.activeMs ?? nowMs);
       const idleMs = Math.min(sinceActive, Number(counters.lastUsedMsAgo));
-      if (idleMs >= record.flow.idleTimeoutMs) this.withdraw(record, "idle", nowMs);
+      if (idleMs >= record.idleTimeoutMs) this.withdraw(record, "idle", nowMs);
     }
   }
 
@@ -245,7 +247,7 @@ export class HostCore {
       case "activated":
         record.times.activeMs = nowMs;
         record.countersAtMs = nowMs;
-        this.#tell(record, state, { kind: "activated", directions: record.flow.directions });
+        this.#tell(record, state, { kind: "activated", directions: record.directions });
         return;
       case "refused-late":
         state.countRefusal(effect.reason);
@@ -264,8 +266,7 @@ export class HostCore {
   }
 
   #tell(record: FlowRecord, state: VmState, what: FlowEvent["what"]): void {
-    const { epoch, flow, vmKey, fast } = record;
-    const { flowId, idleTimeoutMs } = flow;
+    const { epoch, flowId, idleTimeoutMs, vmKey, fast } = record;
     const event = state.events.append({ epoch, flowId, what });
     this.emit({ kind: "event", vmKey, handle: fast.handle, idleTimeoutMs, event, record });
   }
@@ -274,8 +275,8 @@ export class HostCore {
     this.#inFlight.delete(record);
     this.table.delete(record);
     state.counts.closed = 0; // Not held any more.
-    state.ended.set(flowKey(record.epoch, record.flow.flowId), {
-      effectiveIdleTimeoutMs: record.flow.idleTimeoutMs,
+    state.ended.set(record.key, {
+      effectiveIdleTimeoutMs: record.idleTimeoutMs,
     });
     const listeners = this.#endListeners.get(record) ?? [];
     this.#endListeners.delete(record);

@@ -11,7 +11,7 @@ import { describeError } from "../lib/base/errors.ts";
 import type { Log } from "../lib/base/log.ts";
 import { attachDriver, removeOrphans, topologyOf } from "./attach-driver.ts";
 import type { CoreEffect } from "./core-effect.ts";
-import type { FlowRecord } from "./flow-table.ts";
+import type { FlowRecord } from "./flow-record.ts";
 import type { HostCore } from "./host-core.ts";
 import type { Host } from "./model.ts";
 

@@ -5,7 +5,7 @@
  * go at the cost of one entry each.
  * Invariant: a list is never longer than SWEEP_FACTOR times its flows, and SWEEP_MIN.
  */
-import type { FlowRecord } from "./flow-table.ts";
+import type { FlowRecord } from "./flow-record.ts";
 import { type LocationKey, locationKey } from "./location.ts";
 
 export const SWEEP_FACTOR = 2;

@@ -5,7 +5,7 @@
  */
 import type { Epoch } from "../offload-protocol/messages.ts";
 import type { CoreEffect } from "./core-effect.ts";
-import { flowKey } from "./flow-table.ts";
+import { flowKey } from "./flow-key.ts";
 import type { RequestContext } from "./request-context.ts";
 
 type Operation = Extract<CoreEffect, { readonly kind: "unknown-flows" }>["operation"];

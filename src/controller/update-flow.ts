@@ -8,21 +8,16 @@ import { err, ok, type Result } from "../lib/base/result.ts";
 import type {
   EgressUpdate,
   FlowDirection,
-  OffloadFlow,
   OffloadRequest,
   RefusalReason,
 } from "../offload-protocol/messages.ts";
 import { checkIdleTimeout, locateNextHop, type Refusal } from "./authorise.ts";
-import { type FlowRecord, flowKey } from "./flow-table.ts";
+import { flowKey } from "./flow-key.ts";
+import type { FlowRecord } from "./flow-record.ts";
 import type { RequestContext, RequestOutcome } from "./request-context.ts";
 import { noteUnknown } from "./unknown-flows.ts";
 
 type Update = OffloadRequest & { kind: "update-offload" };
-
-interface ChangedDirection {
-  readonly direction: FlowDirection;
-  readonly fast: FastPathDirection;
-}
 
 /** Carries out `update-offload`; the driver is told by an `update` effect. */
 export function updateFlow(context: RequestContext, request: Update): RequestOutcome {
@@ -33,7 +28,7 @@ export function updateFlow(context: RequestContext, request: Update): RequestOut
       noteUnknown(context, "update-offload", request.epoch, [request.flowId]);
     return refused("no-such-flow", 0n);
   }
-  const { version } = record.flow;
+  const { version } = record;
   if (version !== request.expectedVersion) return refused("version-conflict", version);
   const changed = change(context, record, request);
   if (!changed.ok) {
@@ -43,18 +38,12 @@ export function updateFlow(context: RequestContext, request: Update): RequestOut
     return refused(changed.error.reason, version);
   }
   const { original, reply } = changed.value;
-  const flow: OffloadFlow = {
-    ...record.flow,
-    version: version + 1n,
-    idleTimeoutMs: request.idleTimeoutMs ?? record.flow.idleTimeoutMs,
-    original: original?.direction ?? record.flow.original,
-    ...(reply === undefined ? {} : { reply: reply.direction }),
-  };
-  record.flow = flow;
+  record.version = version + 1n;
+  record.idleTimeoutMs = request.idleTimeoutMs ?? record.idleTimeoutMs;
   core.table.replaceEgress(record, {
     ...record.fast,
-    original: original?.fast ?? record.fast.original,
-    ...(reply === undefined ? {} : { reply: reply.fast }),
+    original: original ?? record.fast.original,
+    ...(reply === undefined ? {} : { reply }),
   });
   const directions = [
     ...(original === undefined ? [] : (["original"] as const)),
@@ -66,8 +55,8 @@ export function updateFlow(context: RequestContext, request: Update): RequestOut
     reply: {
       kind: "update-offload",
       outcome: "updated",
-      version: flow.version,
-      effectiveIdleTimeoutMs: flow.idleTimeoutMs,
+      version: record.version,
+      effectiveIdleTimeoutMs: record.idleTimeoutMs,
     },
   };
 }
@@ -83,7 +72,7 @@ function change(
   context: RequestContext,
   record: FlowRecord,
   request: Update,
-): Result<{ original?: ChangedDirection; reply?: ChangedDirection }, Refusal> {
+): Result<{ original?: FastPathDirection; reply?: FastPathDirection }, Refusal> {
   const { flow, fast } = record;
   if (request.idleTimeoutMs !== undefined) {
     const problem = checkIdleTimeout(request.idleTimeoutMs, context.state.vm.quota);
@@ -111,7 +100,7 @@ function changeEgress(
   direction: FlowDirection,
   fast: FastPathDirection,
   update: EgressUpdate | undefined,
-): Result<ChangedDirection | undefined, Refusal> {
+): Result<FastPathDirection | undefined, Refusal> {
   if (update === undefined) return ok(undefined);
   const egress = {
     ...direction.egress,
@@ -127,12 +116,9 @@ function changeEgress(
   );
   if (!port.ok) return port;
   return ok({
-    direction: { ...direction, egress },
-    fast: {
-      ...fast,
-      newDestinationMac: egress.nextHop,
-      egressPortId: port.value,
-      mtuBytes: egress.mtuBytes,
-    },
+    ...fast,
+    newDestinationMac: egress.nextHop,
+    egressPortId: port.value,
+    mtuBytes: egress.mtuBytes,
   });
 }

@@ -12,7 +12,8 @@ import type {
   WithdrawResult,
   WithdrawSelection,
 } from "../offload-protocol/messages.ts";
-import { type FlowRecord, flowKey, NO_COUNTERS } from "./flow-table.ts";
+import { flowKey, NO_COUNTERS } from "./flow-key.ts";
+import type { FlowRecord } from "./flow-record.ts";
 import { requestFlows } from "./grant.ts";
 import type { RequestContext, RequestOutcome } from "./request-context.ts";
 import { noteUnknown } from "./unknown-flows.ts";
@@ -83,9 +84,9 @@ function withdrawFlows(
   const { records, unknown } = select(context, request.epoch, request.selection);
   noteUnknown(context, "withdraw-offload", request.epoch, unknown);
   const results = new Map<bigint, WithdrawResult>();
-  for (const { flow } of records.slice(0, RESULTS_PER_WITHDRAW_MAX)) {
+  for (const { flowId } of records.slice(0, RESULTS_PER_WITHDRAW_MAX)) {
     // Keeps the order; each is replaced when the flow has ended.
-    results.set(flow.flowId, { flowId: flow.flowId, outcome: "closed", counters: NO_COUNTERS });
+    results.set(flowId, { flowId, outcome: "closed", counters: NO_COUNTERS });
   }
   for (const flowId of unknown) results.set(flowId, { flowId, outcome: "no-such-flow" });
   let left = records.length;
@@ -96,7 +97,7 @@ function withdrawFlows(
   if (left === 0) return reply(finish());
   state.withdrawsWaiting++;
   for (const record of records) {
-    const { flowId } = record.flow;
+    const { flowId } = record;
     core.onEnd(record, (_, counters) => {
       if (results.has(flowId)) results.set(flowId, { flowId, outcome: "closed", counters });
       left--;
@@ -119,7 +120,7 @@ function select(
     const records = [...flows.values()].filter(
       (record) =>
         record.epoch === epoch &&
-        (selection.kind === "all" || record.flow.policyTag === selection.policyTag),
+        (selection.kind === "all" || record.policyTag === selection.policyTag),
     );
     return { records, unknown: [] };
   }
@@ -140,13 +141,13 @@ function getFlows(
   const { after } = request;
   if (after === undefined || state.snapshot === undefined) {
     const records = [...core.table.ofVm(state.vm.key).values()];
-    records.sort((a, b) => compare(a.epoch, b.epoch) || compare(a.flow.flowId, b.flow.flowId));
+    records.sort((a, b) => compare(a.epoch, b.epoch) || compare(a.flowId, b.flowId));
     state.snapshot = { asOfSequence: state.events.lastSequence, records };
   }
   const { asOfSequence, records } = state.snapshot;
   const isAfter = (record: FlowRecord): boolean =>
     after === undefined ||
-    (compare(record.epoch, after.epoch) || compare(record.flow.flowId, after.flowId)) > 0;
+    (compare(record.epoch, after.epoch) || compare(record.flowId, after.flowId)) > 0;
   // Of what ended since, an event later than `asOfSequence` tells.
   const rest = records.filter((record) => record.phase.kind !== "closed" && isAfter(record));
   const page = rest.slice(0, request.limit);

@@ -5,7 +5,8 @@
  */
 import type { Epoch, RefusalReason } from "../offload-protocol/messages.ts";
 import { EVENTS_PER_FLOW_MAX, EventLog } from "./event-log.ts";
-import type { FlowKey, FlowRecord } from "./flow-table.ts";
+import type { FlowKey } from "./flow-key.ts";
+import type { FlowRecord } from "./flow-record.ts";
 import type { FlowPhase } from "./lifecycle.ts";
 import type { VirtualMachine } from "./model.ts";
 import { TokenBucket } from "./token-bucket.ts";
@@ -47,6 +48,12 @@ export class VmState {
     closed: 0,
   };
   #epoch: Epoch | undefined;
+  /**
+   * Above this no flow id of the present epoch was ever granted; undefined where that is not known: after a
+   * restart, and when old epochs were forgotten.
+   */
+  #newest: bigint | undefined;
+  #knowsAllEpochs = true;
   readonly #superseded: Epoch[] = [];
 
   constructor(vm: VirtualMachine, nextSequence: bigint, nowMs: number) {
@@ -78,9 +85,29 @@ export class VmState {
     if (epoch === this.#epoch) return true;
     if (this.#superseded.includes(epoch)) return false;
     if (this.#epoch !== undefined) this.#superseded.push(this.#epoch);
-    if (this.#superseded.length > SUPERSEDED_EPOCHS_MAX) this.#superseded.shift();
+    if (this.#superseded.length > SUPERSEDED_EPOCHS_MAX) {
+      this.#superseded.shift();
+      this.#knowsAllEpochs = false;
+    }
     this.#epoch = epoch;
+    this.#newest = this.#knowsAllEpochs ? -1n : undefined;
     return true;
+  }
+
+  /** Flows of earlier epochs were taken back: an epoch that is new here may be none. */
+  noteRestored(): void {
+    this.#knowsAllEpochs = false;
+    this.#newest = undefined;
+  }
+
+  /** Notes that a flow of the present epoch is granted. */
+  noteGranted(flowId: bigint): void {
+    if (this.#newest !== undefined && flowId > this.#newest) this.#newest = flowId;
+  }
+
+  /** Whether no flow of this id can have been granted in the present epoch; false where that is not known. */
+  isNewId(flowId: bigint): boolean {
+    return this.#newest !== undefined && flowId > this.#newest;
   }
 
   get epoch(): Epoch | undefined {

@@ -6,7 +6,7 @@ import {
   EVENTS_UNACKED_MAX,
   EventLog,
 } from "../../src/controller/event-log.ts";
-import { NO_COUNTERS } from "../../src/controller/flow-table.ts";
+import { NO_COUNTERS } from "../../src/controller/flow-key.ts";
 import { IdRegistry } from "../../src/controller/id-registry.ts";
 import { TokenBucket } from "../../src/controller/token-bucket.ts";
 import { handleRequest } from "../../src/controller/vm-requests.ts";

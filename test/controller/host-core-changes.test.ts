@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { FlowRecord } from "../../src/controller/flow-table.ts";
+import type { FlowRecord } from "../../src/controller/flow-record.ts";
 import type { MacAddress } from "../../src/lib/inet/address.ts";
 import { EPOCH, natFlow, RED_SERVER, World } from "./world.ts";
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { FlowRecord } from "../../src/controller/flow-table.ts";
-import { NO_COUNTERS } from "../../src/controller/flow-table.ts";
+import { NO_COUNTERS } from "../../src/controller/flow-key.ts";
+import type { FlowRecord } from "../../src/controller/flow-record.ts";
 import { LEASE_GRACE_MS } from "../../src/controller/host-core.ts";
 import type { Epoch } from "../../src/offload-protocol/messages.ts";
 import { asBlue, EPOCH, LEASE_MS, natFlow, World } from "./world.ts";

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { toJournalFlow } from "../../src/controller/adopt.ts";
-import { NO_COUNTERS } from "../../src/controller/flow-table.ts";
+import { NO_COUNTERS } from "../../src/controller/flow-key.ts";
 import { JOURNAL_NAME, Journal, SLICE_RECORDS } from "../../src/controller/journal.ts";
 import {
   applyJournalRecord,

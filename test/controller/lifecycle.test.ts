@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { NO_COUNTERS } from "../../src/controller/flow-table.ts";
+import { NO_COUNTERS } from "../../src/controller/flow-key.ts";
 import {
   DRIVER_ANSWER_MS_MAX,
   type FlowLifeEvent,
