@@ -61,6 +61,11 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
     load: async () => (await import("./vm.ts")).run,
   },
   {
+    name: "deploy",
+    summary: "what libvirt, QEMU, OpenStack, Proxmox, KubeVirt and ETSI MANO need to run a VM",
+    load: async () => (await import("./deploy.ts")).run,
+  },
+  {
     name: "pki",
     summary: "make the controller's authority and the bridges' certificates",
     load: async () => (await import("./pki.ts")).run,

@@ -1,5 +1,7 @@
 /** `flowlift vm`: attach, detach, list, on a running controller. */
+import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
+import { planHook } from "../deploy/libvirt/hook-event.ts";
 import type { ControllerView } from "../deploy/tenancy/controller-view.ts";
 import { type AttachedVm, formatAttach, formatDetach } from "../deploy/tenancy/edits.ts";
 import { findPort, listHostLinks } from "../deploy/tenancy/find-port.ts";
@@ -16,24 +18,44 @@ import { takeRepeated } from "./tenancy/repeated-flag.ts";
 const USAGE =
   "flowlift vm attach TENANT/NAME --socket PATH --vnic MAC=SEGMENT[@INTERFACE] [--vnic …] " +
   "[--mode connect|listen] [--host HOST] [--flows-max N] | vm detach TENANT/NAME [--if-there] | " +
-  "vm list [--json]  (all: [--connection FILE])";
+  "vm list [--json] | vm hook OPERATION SUBOPERATION < DOMAIN.xml  (all: [--connection FILE])";
 
 /** Runs the subcommand. */
 export async function run(args: readonly string[]): Promise<number> {
   const { found: vnics, rest } = takeRepeated(args, "vnic", USAGE);
   const values = [CONNECTION_FLAG, "socket", "mode", "host", "flows-max"];
-  const spec = { values, switches: ["json", "if-there"], positionalsMax: 2 };
+  const spec = { values, switches: ["json", "if-there"], positionalsMax: 3 };
   const flags = parseFlags(rest, spec, USAGE);
-  const [action, word] = flags.positionals;
-  if (action === "list" && word === undefined) await list(flags);
+  const [action, word, more] = flags.positionals;
+  if (action === "hook" && word !== undefined) await hook(flags, word, more ?? "");
+  else if (more !== undefined) throw new FlowliftError("USAGE", `"${more}" is one word too many`);
+  else if (action === "list" && word === undefined) await list(flags);
   else if (action === "attach" && word !== undefined) await attach(flags, word, vnics);
-  else if (action === "detach" && word !== undefined) await detach(flags, word);
+  else if (action === "detach" && word !== undefined)
+    await detach(flags, parseName(word), flags.switches.has("if-there"));
   else throw new FlowliftError("USAGE", `Say what to do with a VM; usage: ${USAGE}`);
   return EXIT_HELD;
 }
 
+function parseName(word: string): VmName {
+  return orUsage(parseVmName(word));
+}
+
+/** What libvirt's hook script asks for; a guest that is there already, or gone, is as it should be. */
+async function hook(flags: ParsedFlags, operation: string, subOperation: string): Promise<void> {
+  const action = orUsage(planHook(operation, subOperation, readFileSync(0, "utf8")));
+  if (action.kind === "nothing") return;
+  if (action.kind === "detach") {
+    await detach(flags, action.name, true);
+    return;
+  }
+  const { name, socketPath, vnics } = action;
+  const vm = { ...name, socketPath, mode: "connect" as const, vnics, flowsMax: undefined };
+  await attachPlaced(flags, vm, true);
+}
+
 async function attach(flags: ParsedFlags, word: string, list: readonly string[]): Promise<void> {
-  const name = orUsage(parseVmName(word));
+  const name = parseName(word);
   const vnics = orUsage(parseVnics(list));
   const socketPath = flags.values["socket"];
   if (socketPath === undefined || !socketPath.startsWith("/")) {
@@ -45,16 +67,29 @@ async function attach(flags: ParsedFlags, word: string, list: readonly string[])
   }
   const flowsMax = readFlowsMax(flags.values["flows-max"]);
   const placed = await placeVnics(vnics);
-  const what = `Cannot attach "${word}"`;
+  await attachPlaced(flags, { ...name, socketPath, mode, vnics: placed, flowsMax }, false);
+}
+
+async function attachPlaced(
+  flags: ParsedFlags,
+  wanted: Omit<AttachedVm, "host">,
+  mayBeThere: boolean,
+): Promise<void> {
+  const word = `${wanted.tenant}/${wanted.vm}`;
   const changed = await OperatorSession.use(flags.values[CONNECTION_FLAG], async (session) => {
     const view = await session.read();
-    const host = chooseHost(view, flags.values["host"]);
-    const vm: AttachedVm = { ...name, host, socketPath, mode, vnics: placed, flowsMax };
-    return session.change(formatAttach(vm, portsOf(view, vm)), what);
+    const tenant = view.tenants.find(({ name }) => name === wanted.tenant);
+    if (mayBeThere && tenant?.vms.some(({ name }) => name === wanted.vm)) return undefined;
+    const vm: AttachedVm = { ...wanted, host: chooseHost(view, flags.values["host"]) };
+    return session.change(formatAttach(vm, portsOf(view, vm)), `Cannot attach "${word}"`);
   });
+  if (changed === undefined) {
+    print(`"${word}" is attached already`);
+    return;
+  }
   printLate(changed);
-  const ports = placed.map(({ mac, interfaceName }) => `${mac} at ${interfaceName}`).join(", ");
-  print(`"${word}" is attached: ${ports}`);
+  const ports = wanted.vnics.map(({ mac, interfaceName }) => `${mac} at ${interfaceName}`);
+  print(`"${word}" is attached: ${ports.join(", ")}`);
 }
 
 /** Returns the ports that the host has; one that another tenant has is refused here, with its name. */
@@ -92,14 +127,14 @@ function chooseHost(view: ControllerView, named: string | undefined): string {
   throw new FlowliftError("USAGE", `Say --host, one of: ${names.join(", ") || "(none)"}`);
 }
 
-async function detach(flags: ParsedFlags, word: string): Promise<void> {
-  const name: VmName = orUsage(parseVmName(word));
+async function detach(flags: ParsedFlags, name: VmName, mayBeGone: boolean): Promise<void> {
+  const word = `${name.tenant}/${name.vm}`;
   const changed = await OperatorSession.use(flags.values[CONNECTION_FLAG], async (session) => {
     const view = await session.read();
     const vms = view.tenants.find((tenant) => tenant.name === name.tenant)?.vms ?? [];
     const vm = vms.find((one) => one.name === name.vm);
     if (vm === undefined) {
-      if (flags.switches.has("if-there")) return undefined;
+      if (mayBeGone) return undefined;
       throw new FlowliftError("USAGE", `There is no virtual machine "${word}"`);
     }
     const ports = vm.vnics.map(({ port }) => port);

@@ -10,7 +10,8 @@ import { isName } from "./names.ts";
 
 /** As many as flowlift-controller allows. */
 export const VNICS_PER_VM_MAX = 64;
-const INTERFACE_NAME = /^[^/\s]{1,15}$/;
+/** IFNAMSIZ without the final zero. */
+export const INTERFACE_NAME_MAX = 15;
 
 export interface VnicWords {
   readonly mac: MacAddress;
@@ -22,7 +23,10 @@ export interface VnicWords {
 export type WordsError = { readonly kind: "words-invalid"; readonly message: string };
 
 /** Returns the parts. */
-export function parseVnic(words: string): Result<VnicWords, WordsError> {
+export function parseVnic(
+  words: string,
+  placeCharactersMax: number = INTERFACE_NAME_MAX,
+): Result<VnicWords, WordsError> {
   const fail = (why: string): Result<never, WordsError> =>
     err({ kind: "words-invalid", message: `"${words}" is no MAC=SEGMENT[@INTERFACE]: ${why}` });
   const equals = words.indexOf("=");
@@ -35,21 +39,25 @@ export function parseVnic(words: string): Result<VnicWords, WordsError> {
   const segment = at < 0 ? rest : rest.slice(0, at);
   const interfaceName = at < 0 ? undefined : rest.slice(at + 1);
   if (!isName(segment)) return fail(`"${segment}" cannot name a segment`);
-  if (interfaceName !== undefined && !INTERFACE_NAME.test(interfaceName)) {
-    return fail(`"${interfaceName}" cannot name an interface`);
+  if (interfaceName !== undefined) {
+    const fits = /^[^/\s]+$/.test(interfaceName) && interfaceName.length <= placeCharactersMax;
+    if (!fits) return fail(`"${interfaceName}" has no 1 to ${placeCharactersMax} characters`);
   }
   return ok({ mac, segment, interfaceName });
 }
 
 /** Returns all of them; a MAC address on one segment comes once. */
-export function parseVnics(list: readonly string[]): Result<readonly VnicWords[], WordsError> {
+export function parseVnics(
+  list: readonly string[],
+  placeCharactersMax: number = INTERFACE_NAME_MAX,
+): Result<readonly VnicWords[], WordsError> {
   if (list.length === 0 || list.length > VNICS_PER_VM_MAX) {
     const message = `1 to ${VNICS_PER_VM_MAX} --vnic are needed, not ${list.length}`;
     return err({ kind: "words-invalid", message });
   }
   const vnics: VnicWords[] = [];
   for (const words of list) {
-    const vnic = parseVnic(words);
+    const vnic = parseVnic(words, placeCharactersMax);
     if (!vnic.ok) return vnic;
     if (vnics.some(({ mac }) => mac === vnic.value.mac)) {
       return err({ kind: "words-invalid", message: `${vnic.value.mac} comes twice` });
