@@ -13,13 +13,10 @@ export class FlowTimers {
   /** No slot is earlier. */
   #earliest = NEVER_MS;
 
-  /** Sets when the record is due; NEVER_MS takes the deadline away. */
+  /** Sets when the record is due; NEVER_MS takes the deadline away, and the record out when its slot comes. */
   set(record: FlowRecord, dueAtMs: number): void {
     record.dueAtMs = dueAtMs;
-    if (dueAtMs === NEVER_MS) {
-      this.remove(record);
-      return;
-    }
+    if (dueAtMs === NEVER_MS) return;
     const slot = Math.ceil(dueAtMs / TIMER_GRAIN_MS);
     if (record.timerSlot >= 0 && record.timerSlot <= slot) return; // It will be looked at before.
     this.remove(record);
@@ -43,7 +40,8 @@ export class FlowTimers {
         if (due.length >= limit) return due;
         this.remove(record);
         if (record.dueAtMs <= nowMs) due.push(record);
-        else this.#put(record, Math.ceil(record.dueAtMs / TIMER_GRAIN_MS));
+        else if (record.dueAtMs !== NEVER_MS)
+          this.#put(record, Math.ceil(record.dueAtMs / TIMER_GRAIN_MS));
       }
     }
     return due;

@@ -73,13 +73,20 @@ const NO_TUPLE: ConntrackTuple = {
   destinationPort: 0,
 };
 
-/** What a decoder begins with, so that all entries have one shape. */
-export const NO_ENTRY: ConntrackEntry = {
+/** What a decoder begins with: every member is there, so that all entries have one shape. */
+const WHOLE_ENTRY: { [K in keyof Required<ConntrackEntry>]: ConntrackEntry[K] | undefined } = {
   id: 0,
   zone: 0,
   original: NO_TUPLE,
   reply: NO_TUPLE,
   status: 0,
   mark: 0,
+  timeoutSec: undefined,
+  tcpState: undefined,
+  liberal: undefined,
+  helper: undefined,
   hasSequenceAdjustment: false,
+  originalCounters: undefined,
+  replyCounters: undefined,
 };
+export const NO_ENTRY: ConntrackEntry = WHOLE_ENTRY as ConntrackEntry;
