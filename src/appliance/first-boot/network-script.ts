@@ -24,7 +24,7 @@ export interface NetworkScript {
 /** What a script says when a command failed: the marker, the command, the reason. */
 export const FAILURE_MARK = "@failed";
 
-/** DHCP on the first card, nothing on the others. */
+/** DHCP and router advertisements on the first card, nothing on the others. */
 export function defaultPlan(links: readonly KernelLink[]): NetworkPlan {
   const interfaces = links.slice(0, 1).map(
     ({ name }): PlannedInterface => ({
@@ -34,7 +34,7 @@ export function defaultPlan(links: readonly KernelLink[]): NetworkPlan {
       addresses: [],
       routes: [],
       dhcp4: true,
-      acceptsAdvertisements: false,
+      acceptsAdvertisements: true,
       line: 1,
     }),
   );
@@ -80,7 +80,10 @@ export function planNetworkScript(
       ...others.map(({ link, name }) => ({ from: link.name, to: name })),
     ]),
     ...present.flatMap(setUp),
-    ...others.map(({ name }) => `run ip link set dev ${name} up`),
+    ...others.flatMap(({ name }) => [
+      `setting net/ipv6/conf/${name}/accept_ra 0`,
+      `run ip link set dev ${name} up`,
+    ]),
     // Routes last: a gateway may be reached through another interface's network.
     ...present.flatMap(addRoutes),
   ];
