@@ -66,6 +66,11 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
     load: async () => (await import("./deploy.ts")).run,
   },
   {
+    name: "image",
+    summary: "build a tenant VM's image (build), refresh what it is made from (lock)",
+    load: async () => (await import("./image.ts")).run,
+  },
+  {
     name: "pki",
     summary: "make the controller's authority and the bridges' certificates",
     load: async () => (await import("./pki.ts")).run,

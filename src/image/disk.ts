@@ -1,0 +1,95 @@
+/**
+ * Puts a disk together from its parts, as a sparse file, and compresses it to qcow2.
+ *
+ * Effect: runs sfdisk, mke2fs and qemu-img; writes the named files. Nothing is mounted.
+ */
+import {
+  closeSync,
+  openSync,
+  readFileSync,
+  readSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
+import { DATA_VOLUME_LABEL } from "../lib/guest/contract.ts";
+import type { BootFiles } from "./boot-loader.ts";
+import { findPartition, formatSfdiskScript, layOutDisk, SECTOR_BYTES } from "./gpt.ts";
+import { embedBootSector, embedCoreImage } from "./grub-embed.ts";
+import { runTool } from "./run-tool.ts";
+
+const MEBIBYTE: number = 1024 * 1024;
+const BIOS_PARTITION_BYTES = MEBIBYTE;
+/** Holds configurations, keys and a bounded journal. */
+export const DATA_VOLUME_BYTES: number = 64 * MEBIBYTE;
+const DATA_ID = "6b1b3a52-6c4e-4c57-9b0e-2d6e6a1f0c06";
+const DATA_HASH_SEED = "6b1b3a52-6c4e-4c57-9b0e-2d6e6a1f0c07";
+const COPY_BYTES = MEBIBYTE;
+const ZEROES: Buffer = Buffer.alloc(COPY_BYTES);
+
+/** Makes an empty data volume: what the disk's last partition holds, or a disk of its own. */
+export async function makeDataVolume(file: string, time: number): Promise<void> {
+  writeFileSync(file, "");
+  truncateSync(file, DATA_VOLUME_BYTES);
+  const extended = `hash_seed=${DATA_HASH_SEED},root_owner=0:0,lazy_itable_init=0,nodiscard`;
+  // Reserved blocks would only keep the last changes of a full volume from being saved.
+  const words = ["-t", "ext4", "-q", "-F", "-m", "0", "-b", "4096", "-L", DATA_VOLUME_LABEL];
+  await runTool("mke2fs", [...words, "-U", DATA_ID, "-E", extended, file], {
+    environment: { E2FSPROGS_FAKE_TIME: String(time), SOURCE_DATE_EPOCH: String(time) },
+  });
+}
+
+/** Makes the raw disk. */
+export async function makeRawDisk(
+  file: string,
+  parts: { readonly boot: BootFiles; readonly rootFile: string; readonly dataFile: string },
+): Promise<void> {
+  const layout = layOutDisk({
+    "flowlift-bios": BIOS_PARTITION_BYTES,
+    "flowlift-esp": statSync(parts.boot.espFile).size,
+    "flowlift-root": statSync(parts.rootFile).size,
+    "flowlift-data": statSync(parts.dataFile).size,
+  });
+  writeFileSync(file, "");
+  truncateSync(file, layout.sectors * SECTOR_BYTES);
+  await runTool("sfdisk", ["--quiet", "--no-reread", "--no-tell-kernel", file], {
+    input: formatSfdiskScript(layout),
+  });
+  const disk = openSync(file, "r+");
+  try {
+    const bios = findPartition(layout, "flowlift-bios");
+    const sector = Buffer.alloc(SECTOR_BYTES);
+    readSync(disk, sector, 0, SECTOR_BYTES, 0);
+    const { bootImage, coreImage } = parts.boot;
+    writeSync(disk, embedBootSector(bootImage, sector, bios.startSector), 0, SECTOR_BYTES, 0);
+    const core = embedCoreImage(coreImage, bios.startSector, bios.sectors);
+    writeSync(disk, core, 0, core.length, bios.startSector * SECTOR_BYTES);
+    const copies = [
+      ["flowlift-esp", parts.boot.espFile],
+      ["flowlift-root", parts.rootFile],
+      ["flowlift-data", parts.dataFile],
+    ] as const;
+    for (const [name, from] of copies) {
+      copyInto(disk, findPartition(layout, name).startSector * SECTOR_BYTES, readFileSync(from));
+    }
+  } finally {
+    closeSync(disk);
+  }
+}
+
+/** Makes the compressed disk. */
+export async function makeQcow2(rawFile: string, qcow2File: string): Promise<void> {
+  // One coroutine: clusters are then written in the order of the disk.
+  const words = ["convert", "-m", "1", "-f", "raw", "-O", "qcow2", "-c"];
+  await runTool("qemu-img", [...words, "-o", "compat=1.1,lazy_refcounts=off", rawFile, qcow2File]);
+}
+
+function copyInto(disk: number, offset: number, data: Buffer): void {
+  for (let at = 0; at < data.length; at += COPY_BYTES) {
+    const piece = data.subarray(at, at + COPY_BYTES);
+    // Holes stay holes.
+    if (!piece.equals(ZEROES.subarray(0, piece.length)))
+      writeSync(disk, piece, 0, piece.length, offset + at);
+  }
+}

@@ -1,0 +1,38 @@
+/**
+ * Packs the layers into one squashfs: the base once for each lock, the application appended to a copy of it.
+ *
+ * Effect: runs mksquashfs. Invariant: owners are root, times are the lock's; mksquashfs sorts by name and gives
+ * the same bytes with any number of threads (since 4.4).
+ * A layer is a folder at the top (`base`, `app`): appended files never recompress what is there.
+ */
+import { copyFileSync } from "node:fs";
+import { runTool } from "./run-tool.ts";
+
+/** Large enough to compress well, small enough that a page fault under emulation stays cheap. */
+const BLOCK_BYTES = 131_072;
+const ZSTD_LEVEL = 19;
+
+/** Makes a file system whose only folder is `base`. `stageParent` holds that folder and nothing else. */
+export async function packBase(stageParent: string, file: string, time: number): Promise<void> {
+  const compression = ["-comp", "zstd", "-Xcompression-level", String(ZSTD_LEVEL)];
+  await runTool("mksquashfs", [
+    ...[stageParent, file, "-noappend", "-b", String(BLOCK_BYTES), ...compression],
+    ...commonWords(time),
+  ]);
+}
+
+/** Appends the folders of `stageParent` to a copy of the base. */
+export async function appendLayer(
+  base: string,
+  stageParent: string,
+  file: string,
+  time: number,
+): Promise<void> {
+  copyFileSync(base, file);
+  await runTool("mksquashfs", [stageParent, file, "-no-recovery", ...commonWords(time)]);
+}
+
+function commonWords(time: number): string[] {
+  const times = ["-mkfs-time", String(time), "-all-time", String(time)];
+  return [...times, "-all-root", "-no-xattrs", "-no-exports", "-quiet", "-no-progress"];
+}
