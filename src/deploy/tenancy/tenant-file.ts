@@ -57,10 +57,20 @@ function readText(text: string): unknown {
   if (Buffer.byteLength(text) > FILE_BYTES_MAX) {
     throw new Problem(`it has more than ${FILE_BYTES_MAX} bytes`);
   }
+  // JSON is YAML too, but its own reader is faster by far.
+  if (text.trimStart().startsWith("{")) return readJson(text);
   const document = parseDocument(text, { uniqueKeys: true });
   const [first] = document.errors;
   if (first !== undefined) throw new Problem(first.message.split("\n")[0] ?? "it is no YAML");
   return document.toJS({ maxAliasCount: 0 });
+}
+
+function readJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new Problem(error instanceof Error ? error.message : "it is no JSON");
+  }
 }
 
 function readTenant(value: unknown): TenantFile {
