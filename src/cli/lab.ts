@@ -11,13 +11,14 @@ import { layoutLab, RUN_DIRECTORY_DEFAULT } from "../lab/layout.ts";
 import { formatDescription, formatStatus, type LabStatus } from "../lab/print-lab.ts";
 import { PRIVILEGES, type ProcessKind } from "../lab/privileges.ts";
 import { checkLabName, startLab } from "../lab/start-lab.ts";
+import type { LabVmOptions } from "../lab/vm/vm-options.ts";
 import { FlowliftError } from "../lib/base/errors.ts";
 import { EXIT_CLAIM_FAILED, EXIT_HELD } from "../lib/base/exit-code.ts";
 import { createLog } from "../lib/base/log.ts";
 import { type ParsedFlags, parseFlags } from "./arguments.ts";
 
 const USAGE =
-  "flowlift lab up [--file LAB.yaml] [--name NAME] [--processes KIND,…|none] [--json] | " +
+  "flowlift lab up [--file LAB.yaml] [--name NAME] [--vm] [--processes KIND,…|none] [--json] | " +
   "lab status [--json] | lab down [--name NAME | --all]";
 
 /** Runs the subcommand. */
@@ -26,7 +27,7 @@ export async function run(args: readonly string[]): Promise<number> {
     args,
     {
       values: ["file", "name", "processes", "run-directory", "dist-directory"],
-      switches: ["json", "all"],
+      switches: ["json", "all", "vm"],
       positionalsMax: 1,
     },
     USAGE,
@@ -64,6 +65,10 @@ async function up(flags: ParsedFlags): Promise<number> {
     const value = flags.values[flag];
     return value === undefined ? [] : [`--${flag}`, value];
   });
+  if (flags.switches.has("vm")) {
+    await readVms((line) => process.stderr.write(`${line}\n`)); // The supervisor finds what this built.
+    passed.push("--vm");
+  }
   const main = fileURLToPath(new URL("./main.js", import.meta.url));
   const failure = await startDetached({
     runDirectory,
@@ -79,6 +84,12 @@ async function up(flags: ParsedFlags): Promise<number> {
   if (description === undefined) throw new FlowliftError("LAB_FAILED", `Lab "${name}" is gone`);
   print(flags.switches.has("json") ? JSON.stringify(description) : formatDescription(description));
   return EXIT_HELD;
+}
+
+/** The image's builder is loaded only for those who want VMs. */
+async function readVms(announce: (line: string) => void): Promise<LabVmOptions> {
+  const { prepareVms } = await import("./prepare-vms.ts");
+  return await prepareVms(announce);
 }
 
 /** Returns which kinds of processes run; undefined: all. */
@@ -107,11 +118,13 @@ async function supervise(flags: ParsedFlags): Promise<number> {
   const name = flags.values["name"];
   const dist = flags.values["dist-directory"];
   const kinds = readKinds(flags);
+  const vm = flags.switches.has("vm") ? await readVms(() => {}) : undefined;
   const lab = await startLab(definition, {
     runDirectory: runDirectoryOf(flags),
     ...(name === undefined ? {} : { name }),
     ...(dist === undefined ? {} : { distDirectory: dist }),
     ...(kinds === undefined ? {} : { processes: kinds }),
+    ...(vm === undefined ? {} : { vm }),
     signal: stop.signal,
     log: createLog("lab"),
     announce: print,

@@ -45,7 +45,7 @@ export async function measurePackets(rig: BenchRig, tenant: string): Promise<num
 }
 
 /** Bits a second of one TCP stream from `tenant`'s client to its server. */
-async function measureBulk(rig: BenchRig, tenant: string): Promise<number> {
+export async function measureBulk(rig: BenchRig, tenant: string): Promise<number> {
   const options = { address: SERVER_ADDRESS, port: BULK_PORT, seconds: BULK_SEC };
   const sink = rig.start(`${tenant}/www`, "tcp-sink", options);
   await sink.ready;

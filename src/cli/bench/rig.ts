@@ -12,6 +12,7 @@ import type { Lab } from "../../lab/lab.ts";
 import { defaultLabFile, readLabFile } from "../../lab/lab-file.ts";
 import { PacketSink } from "../../lab/packet-sink.ts";
 import { startLab } from "../../lab/start-lab.ts";
+import type { LabVmOptions } from "../../lab/vm/vm-options.ts";
 import { FlowliftError } from "../../lib/base/errors.ts";
 import { findProjectRoot } from "../../lib/base/project-root.ts";
 import { type Metrics, readMetrics } from "../demo/metrics.ts";
@@ -44,9 +45,14 @@ export class BenchRig {
   }
 
   /** Builds the lab from the running program's own build; `announce` gets lines for a person. */
-  static async build(announce: (line: string) => void, name = "bench"): Promise<BenchRig> {
+  static async build(
+    announce: (line: string) => void,
+    name = "bench",
+    vm?: LabVmOptions,
+  ): Promise<BenchRig> {
     const distDirectory = findDistDirectory();
-    const lab = await startLab(benchDefinition(), { name, announce, distDirectory });
+    const places = { name, announce, distDirectory };
+    const lab = await startLab(benchDefinition(), vm === undefined ? places : { ...places, vm });
     try {
       const target = lab.description.appliances.find(({ tenant }) => tenant === "red")?.netconf;
       if (target === undefined)

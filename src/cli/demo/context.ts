@@ -16,6 +16,9 @@ export const DNS_PORT = 53;
 /** The name of each tenant's appliance in the demo's lab. */
 export const APPLIANCE = "gw";
 
+/** What translation costs a VM's processor. */
+export const EMULATION_SLOWNESS = 8;
+
 /** One tenant while the demo runs. */
 export interface DemoTenant {
   readonly name: string;
@@ -32,6 +35,8 @@ export interface DemoContext {
   readonly tenants: readonly DemoTenant[];
   /** Claims outside the report's numbers that did not hold. */
   readonly problems: string[];
+  /** How many times longer an appliance may take: 1, or EMULATION_SLOWNESS where its VM is emulated. */
+  readonly slowness: number;
   /** Tells a person what happens now. */
   announce(line: string): void;
 }

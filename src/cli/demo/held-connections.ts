@@ -38,7 +38,7 @@ export async function holdConnections(context: DemoContext, tenant: DemoTenant):
     uploadBytes: ROUND_BYTES,
     downloadBytes: ROUND_BYTES,
     rounds: 0,
-    timeoutMs: TRANSFER_TIMEOUT_MS,
+    timeoutMs: TRANSFER_TIMEOUT_MS * context.slowness,
   });
   const expectOffloaded = async (
     what: string,
@@ -46,7 +46,7 @@ export async function holdConnections(context: DemoContext, tenant: DemoTenant):
   ): Promise<void> => {
     const held = await waitUntil(
       async () => wanted(await countActiveFlows(context, tenant)),
-      OFFLOAD_WAIT_MS,
+      OFFLOAD_WAIT_MS * context.slowness,
     );
     const count = await countActiveFlows(context, tenant);
     if (!held)
@@ -76,7 +76,7 @@ export async function transferBulk(context: DemoContext, tenant: DemoTenant): Pr
     connections: 1,
     uploadBytes: BULK_BYTES,
     downloadBytes: BULK_BYTES,
-    timeoutMs: TRANSFER_TIMEOUT_MS,
+    timeoutMs: TRANSFER_TIMEOUT_MS * context.slowness,
   });
   tenant.connections += result.connections;
   tenant.failedConnections += result.failedConnections;

@@ -43,6 +43,15 @@ export interface DemoReport {
     readonly timeToActiveMsP50: number | null;
     readonly timeToActiveMsP99: number | null;
   };
+  /** Absent where appliances were network namespaces. */
+  readonly virtualMachines?:
+    | {
+        readonly accelerator: "kvm" | "tcg";
+        /** Why not KVM, or how it was tried. */
+        readonly reason: string;
+        readonly imageVersion: string;
+      }
+    | undefined;
   /** Every claim that did not hold, in words. */
   readonly failedClaims: readonly string[];
 }

@@ -68,13 +68,14 @@ export async function revokeFlows(context: DemoContext, tenant: DemoTenant): Pro
   await netconf.commit();
   const before = await countActiveFlows(context, tenant);
   const half = REVOKED_FLOWS / 2;
+  const seconds = STREAM_SEC * context.slowness; // The streams outlive the commit.
   const streams = [
-    await startStream(context, tenant, { port: FAST_PORT, firstFlow: 0, flows: half }),
-    await startStream(context, tenant, { port: SLOW_PORT, firstFlow: half, flows: half }),
+    await startStream(context, tenant, { port: FAST_PORT, firstFlow: 0, flows: half, seconds }),
+    await startStream(context, tenant, { port: SLOW_PORT, firstFlow: half, flows: half, seconds }),
   ];
   const offloaded = await waitUntil(
     async () => (await countActiveFlows(context, tenant)) >= before + half,
-    OFFLOAD_WAIT_MS,
+    OFFLOAD_WAIT_MS * context.slowness,
   );
   const active = (await countActiveFlows(context, tenant)) - before;
   if (!offloaded || active !== half) {
@@ -124,17 +125,17 @@ function judge(
 async function startStream(
   context: DemoContext,
   tenant: DemoTenant,
-  part: Pick<StreamOptions, "port" | "firstFlow" | "flows">,
+  part: Pick<StreamOptions, "port" | "firstFlow" | "flows" | "seconds">,
 ): Promise<{ readonly flows: Promise<SinkResult["flows"]> }> {
   const options: StreamOptions = {
     ...part,
     address: SERVER_V4,
     ratePps: RATE_PPS,
-    seconds: STREAM_SEC,
   };
-  const sink = runStream(context, `${tenant.name}/www`, "sink", options, STREAM_SEC + 1);
+  const { seconds } = part;
+  const sink = runStream(context, `${tenant.name}/www`, "sink", options, seconds + 1);
   await sink.ready;
-  const source = runStream(context, `${tenant.name}/client1`, "source", options, STREAM_SEC);
+  const source = runStream(context, `${tenant.name}/client1`, "source", options, seconds);
   const flows = Promise.all([sink.result, source.result]).then(
     ([text]) => (JSON.parse(text) as SinkResult).flows,
   );

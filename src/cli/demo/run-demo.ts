@@ -7,9 +7,16 @@
 import type { Lab } from "../../lab/lab.ts";
 import { defaultLabFile, readLabFile } from "../../lab/lab-file.ts";
 import { startLab } from "../../lab/start-lab.ts";
+import type { LabVmOptions } from "../../lab/vm/vm-options.ts";
 import { FlowliftError } from "../../lib/base/errors.ts";
 import { percentileOf } from "../../lib/base/statistics.ts";
-import { type DemoContext, type DemoTenant, forEachTenant, openTenant } from "./context.ts";
+import {
+  type DemoContext,
+  type DemoTenant,
+  EMULATION_SLOWNESS,
+  forEachTenant,
+  openTenant,
+} from "./context.ts";
 import { runEverydayTraffic, TenantServers } from "./everyday-traffic.ts";
 import { holdConnections, transferBulk } from "./held-connections.ts";
 import { runIsolation } from "./isolation.ts";
@@ -35,6 +42,8 @@ export interface DemoOptions {
   readonly name?: string;
   readonly runDirectory?: string;
   readonly distDirectory?: string;
+  /** Appliances are VMs. Default: network namespaces. */
+  readonly vm?: LabVmOptions;
   /** Ends the demo early; everything is cleaned up first. */
   readonly signal: AbortSignal;
 }
@@ -45,6 +54,7 @@ export async function runDemo(screen: Screen, options: DemoOptions): Promise<Dem
   screen.step("building two tenants with equal addresses, each with its own appliance");
   const definition = addProbes(readLabFile(defaultLabFile()));
   const { signal, ...places } = options;
+  if (options.vm !== undefined) screen.step("booting both appliances as virtual machines");
   const lab = await startLab(definition, {
     name: LAB_NAME,
     ...places,
@@ -52,7 +62,10 @@ export async function runDemo(screen: Screen, options: DemoOptions): Promise<Dem
     announce: (line) => screen.step(line),
   });
   try {
-    return await Promise.race([runClaims(lab, screen, started), rejectWhenEnded(signal)]);
+    return await Promise.race([
+      runClaims(lab, screen, started, options.vm),
+      rejectWhenEnded(signal),
+    ]);
   } finally {
     await screen.stopFollowing();
     await lab.stop();
@@ -68,10 +81,17 @@ function rejectWhenEnded(signal: AbortSignal): Promise<never> {
   });
 }
 
-async function runClaims(lab: Lab, screen: Screen, started: number): Promise<DemoReport> {
+async function runClaims(
+  lab: Lab,
+  screen: Screen,
+  started: number,
+  vm: LabVmOptions | undefined,
+): Promise<DemoReport> {
   const tenants = await Promise.all(TENANTS.map((name) => openTenant(lab, name)));
   const problems: string[] = [];
-  const context: DemoContext = { lab, tenants, problems, announce: (line) => screen.step(line) };
+  const slowness = vm?.choice.accelerator === "tcg" ? EMULATION_SLOWNESS : 1;
+  const announce = (line: string): void => screen.step(line);
+  const context: DemoContext = { lab, tenants, problems, slowness, announce };
   screen.follow(tenants);
   const isolation = await runIsolation(lab, context.announce);
   const servers = await forEachTenant(context, (tenant) => TenantServers.start(context, tenant));
@@ -105,6 +125,7 @@ async function runClaims(lab: Lab, screen: Screen, started: number): Promise<Dem
     },
     revocation: reportRevocation(revocations),
     offload: await readTimeToActive(context),
+    ...(vm === undefined ? {} : { virtualMachines: describeVms(vm) }),
   });
   for (const { netconf, ledger } of tenants) {
     netconf.close();
@@ -112,6 +133,10 @@ async function runClaims(lab: Lab, screen: Screen, started: number): Promise<Dem
   }
   const failedClaims = [...report.failedClaims, ...problems];
   return { ...report, ok: failedClaims.length === 0, failedClaims };
+}
+
+function describeVms({ choice, image }: LabVmOptions): DemoReport["virtualMachines"] {
+  return { ...choice, imageVersion: image.version };
 }
 
 async function reportTenants(

@@ -115,6 +115,11 @@ export function formatSummary(report: DemoReport): string {
       `${ms(revocation.commitToLastPacketMsMax)} at most; ${revocation.late} late`,
     `offload: active after ${ms(offload.timeToActiveMsP50)} (median), ${ms(offload.timeToActiveMsP99)} (p99)`,
   );
+  const vms = report.virtualMachines;
+  if (vms !== undefined) {
+    const by = vms.accelerator === "kvm" ? "KVM" : "emulation";
+    lines.push(`virtual machines: image ${vms.imageVersion} under ${by} (${vms.reason})`);
+  }
   const verdict = report.ok
     ? "Every claim held."
     : `These claims did not hold:\n${report.failedClaims.map((claim) => `  ${claim}`).join("\n")}`;

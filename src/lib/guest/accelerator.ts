@@ -13,6 +13,7 @@ export const TRIAL_SILENCE_MS = 3_000;
 export const TRIAL_MS = 10_000;
 const KVM_DEVICE = "/dev/kvm";
 const OUTPUT_BYTES_MAX = 256 * 1024;
+const WORDS_MAX = 120;
 
 export interface AcceleratorChoice {
   readonly accelerator: Accelerator;
@@ -94,5 +95,5 @@ function lastLine(text: string): string {
     .trim()
     .split("\n")
     .filter((line) => !line.includes("warning:"));
-  return lines.at(-1)?.slice(0, 200) ?? "without a word";
+  return lines.at(-1)?.slice(-WORDS_MAX) ?? "without a word";
 }

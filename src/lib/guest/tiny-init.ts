@@ -1,9 +1,8 @@
 /**
- * The smallest guest: an init that writes one word to the console and sleeps, in a RAM disk of its own.
+ * The smallest guest: an init that writes one word to the console and sleeps.
  *
  * Pure. What a kernel needs to reach it is the least that any image on this kernel needs.
- * Source: ELF-64 (System V ABI), x86-64 system calls of Linux, Documentation/driver-api/early-userspace
- * (newc archives).
+ * Source: ELF-64 (System V ABI), x86-64 system calls of Linux.
  */
 
 /** The init's word; one line of the console. */
@@ -11,21 +10,10 @@ export const TINY_INIT_WORD = "tiny-init-runs";
 
 const LOAD_ADDRESS = 0x400000;
 const HEADERS_BYTES = 64 + 56;
-const MODE_EXECUTABLE = 0o100755;
-const NEWC_MAGIC = "070701";
-const TRAILER = "TRAILER!!!";
 
-/** Returns the RAM disk. */
-export function encodeTinyInitrd(): Buffer {
-  return Buffer.concat([
-    encodeNewcFile("init", MODE_EXECUTABLE, encodeTinyInit(`${TINY_INIT_WORD}\n`)),
-    encodeNewcFile(TRAILER, 0, Buffer.alloc(0)),
-  ]);
-}
-
-/** write(1, word, length); for (;;) pause(); */
-function encodeTinyInit(word: string): Buffer {
-  const text = Buffer.from(word, "latin1");
+/** Returns the program: write(1, word, length); for (;;) pause(); */
+export function encodeTinyInit(): Buffer {
+  const text = Buffer.from(`${TINY_INIT_WORD}\n`, "latin1");
   const code = Buffer.from([
     ...[0xb8, 1, 0, 0, 0], // mov eax, write
     ...[0xbf, 1, 0, 0, 0], // mov edi, 1
@@ -58,18 +46,4 @@ function encodeElfHeaders(bodyBytes: number): Buffer {
   headers.writeBigUInt64LE(BigInt(HEADERS_BYTES + bodyBytes), 104);
   headers.writeBigUInt64LE(0x1000n, 112);
   return headers;
-}
-
-/** Header, name and content, each padded to four bytes. */
-function encodeNewcFile(name: string, mode: number, content: Buffer): Buffer {
-  const fields = [1, mode, 0, 0, 1, 0, content.length, 0, 0, 0, 0, name.length + 1, 0];
-  const header = `${NEWC_MAGIC}${fields.map((field) => field.toString(16).padStart(8, "0")).join("")}`;
-  return Buffer.concat([
-    padToFour(Buffer.from(`${header}${name}\0`, "latin1")),
-    padToFour(content),
-  ]);
-}
-
-function padToFour(bytes: Buffer): Buffer {
-  return Buffer.concat([bytes, Buffer.alloc((4 - (bytes.length % 4)) % 4)]);
 }
