@@ -5,6 +5,7 @@
  * fast path's entry, which nobody claims then, is removed when the driver is attached.
  */
 
+import type { OffloadFlow } from "../offload-protocol/messages.ts";
 import { authoriseFlow } from "./authorise.ts";
 import { flowKey } from "./flow-key.ts";
 import { FlowRecord } from "./flow-record.ts";
@@ -104,8 +105,8 @@ function locateFrom(
 }
 
 /** Returns what the journal keeps of a flow. */
-export function toJournalFlow(record: FlowRecord): JournalFlow {
-  const { vmKey, epoch, flow, fast, phase } = record;
+export function toJournalFlow(record: FlowRecord, flow: OffloadFlow = record.flow): JournalFlow {
+  const { vmKey, epoch, fast, phase } = record;
   return {
     vmKey,
     epoch,

@@ -9,7 +9,7 @@ export type ReplyToken = number;
 
 export type CoreEffect =
   /** A flow was granted and waits for the driver: write the journal before it is given to it. */
-  | { readonly kind: "granted"; readonly record: FlowRecord }
+  | { readonly kind: "granted"; readonly record: FlowRecord; readonly flow: OffloadFlow }
   | {
       readonly kind: "refused";
       readonly vmKey: string;

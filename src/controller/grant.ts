@@ -53,7 +53,7 @@ function decide(context: RequestContext, request: Requested, flow: OffloadFlow):
     return holder.vmKey === state.vm.key ? { ...result, holder: holder.flowId } : result;
   }
   state.noteGranted(flow.flowId);
-  core.admit(newRecord(context, request, flow, authorised.value), state);
+  core.admit(newRecord(context, request, flow, authorised.value), state, flow);
   const { flowId, idleTimeoutMs } = flow;
   return { flowId, outcome: "granted-pending", effectiveIdleTimeoutMs: idleTimeoutMs };
 }

@@ -12,7 +12,12 @@ import type {
   WithdrawOutcome,
 } from "../fast-path/driver.ts";
 import { assert } from "../lib/base/assert.ts";
-import type { CloseCause, FlowCounters, FlowEvent } from "../offload-protocol/messages.ts";
+import type {
+  CloseCause,
+  FlowCounters,
+  FlowEvent,
+  OffloadFlow,
+} from "../offload-protocol/messages.ts";
 import type { CoreEffect } from "./core-effect.ts";
 import { flowKey, NO_COUNTERS } from "./flow-key.ts";
 import type { FlowRecord } from "./flow-record.ts";
@@ -72,12 +77,12 @@ export class HostCore {
   }
 
   /** Takes a flow that was just granted. */
-  admit(record: FlowRecord, state: VmState): void {
+  admit(record: FlowRecord, state: VmState, flow: OffloadFlow): void {
     assert(this.#installs.length < INSTALL_QUEUE_MAX, "room in the queue was checked");
     this.table.add(record);
     state.counts[record.phase.kind]++;
     this.#installs.push(record);
-    this.emit({ kind: "granted", record });
+    this.emit({ kind: "granted", record, flow });
   }
 
   /** Takes a flow that the journal knows and the driver has, or may have. */

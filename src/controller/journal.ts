@@ -32,7 +32,7 @@ export const JOURNAL_NAME = "flows.journal";
 export const JOURNAL_HEAD: Buffer = Buffer.from("flowjrn\u0002", "latin1");
 export const JOURNAL_GROWTH = 4;
 /** A journal shorter than this is left alone. */
-export const JOURNAL_BYTES_MIN: number = 4 * 1024 * 1024;
+export const JOURNAL_BYTES_MIN: number = 16 * 1024 * 1024;
 /** This much may wait for a write. */
 const FLUSH_BYTES: number = 256 * 1024;
 /** Records written in one turn of a compaction. */

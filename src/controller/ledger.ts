@@ -134,7 +134,7 @@ export class Ledger {
 function toJournalRecord(effect: CoreEffect): JournalRecord | undefined {
   switch (effect.kind) {
     case "granted":
-      return { kind: "granted", flow: toJournalFlow(effect.record) };
+      return { kind: "granted", flow: toJournalFlow(effect.record, effect.flow) };
     case "update":
       return { kind: "changed", flow: toJournalFlow(effect.record) };
     case "event": {
