@@ -9,6 +9,7 @@ import type { IpAddress, MacAddress } from "../lib/inet/address.ts";
 import type { ApplianceInterface, JudgeFlow } from "../lib/service/provider.ts";
 import type {
   Epoch,
+  OffloadFlow,
   OffloadNotification,
   OffloadReply,
   OffloadRequest,
@@ -47,6 +48,8 @@ export interface EngineOptions {
   readonly flowsTrackedMax?: number;
   /** False: nobody wants `report` effects. */
   readonly reports?: boolean;
+  /** Returns how many bytes a flow takes at most in a request; absent: nothing. */
+  flowBytesMax?(flow: OffloadFlow): number;
   /** Returns at once, from what is known; starts a search when the neighbour is unknown. */
   locate(destination: IpAddress): Hop;
 }

@@ -7,19 +7,25 @@
 import type { ConntrackChange } from "../lib/conntrack/entry.ts";
 import {
   FLOWS_PER_REQUEST_MAX,
+  MESSAGE_BYTES_MAX,
+  type OffloadFlow,
   type OffloadResult,
   type RefusalReason,
   RULES_PER_FLOW_MAX,
 } from "../offload-protocol/messages.ts";
 import { settle, waitAndRetry } from "./closing.ts";
 import type { EngineCore } from "./core.ts";
-import { findPath } from "./flow-path.ts";
+import { type FlowPath, findPath } from "./flow-path.ts";
 import { type FlowRecord, isCandidate, PROTOCOL_TCP } from "./flow-record.ts";
 import { HOLD_MIN_MS, REQUESTS_IN_FLIGHT_MAX } from "./limits.ts";
 import { schedule } from "./schedule.ts";
 import { NEVER_MS } from "./timers.ts";
 
 const FIRST_VERSION = 1n;
+/** What a message holds besides its flows. */
+const ENVELOPE_BYTES_MAX = 4096;
+/** A request is never longer than a message may be, whatever its rules are called. */
+export const REQUEST_FLOWS_BYTES_MAX: number = MESSAGE_BYTES_MAX - ENVELOPE_BYTES_MAX;
 
 /** Starts as many batches as credit, lease and messages in flight allow. */
 export function flushRequests(core: EngineCore): void {
@@ -39,6 +45,7 @@ export function flushRequests(core: EngineCore): void {
 
 function takeBatch(core: EngineCore, room: number): FlowRecord[] {
   const batch: FlowRecord[] = [];
+  let bytes = 0;
   for (const record of core.queue) {
     if (batch.length >= room) break;
     if (!isCandidate(record.entry, core.options.requiredMark)) {
@@ -54,24 +61,35 @@ function takeBatch(core: EngineCore, room: number): FlowRecord[] {
       core.setState(record, "refused");
       core.timers.set(record, NEVER_MS);
     } else {
+      const flow = makeFlow(core, record, path);
+      bytes += core.options.flowBytesMax?.(flow) ?? 0;
+      if (bytes > REQUEST_FLOWS_BYTES_MAX && batch.length > 0) break; // The next message takes it.
       core.setState(record, "preparing");
       core.timers.set(record, NEVER_MS);
-      record.flow = {
-        flowId: 0n,
-        service: record.judgement.service,
-        rules: record.judgement.rules.slice(0, RULES_PER_FLOW_MAX),
-        policyTag: record.judgement.policyTag,
-        policyEpoch: core.policyEpoch,
-        directions: "both",
-        original: path.original,
-        reply: path.reply,
-        idleTimeoutMs: core.idleTimeoutMs(record.entry),
-        version: FIRST_VERSION,
-      };
+      record.flow = flow;
       batch.push(record);
     }
   }
   return batch;
+}
+
+function makeFlow(
+  core: EngineCore,
+  { judgement, entry }: FlowRecord,
+  path: FlowPath & { kind: "path" },
+): OffloadFlow {
+  return {
+    flowId: 0n,
+    service: judgement.service,
+    rules: judgement.rules.slice(0, RULES_PER_FLOW_MAX),
+    policyTag: judgement.policyTag,
+    policyEpoch: core.policyEpoch,
+    directions: "both",
+    original: path.original,
+    reply: path.reply,
+    idleTimeoutMs: core.idleTimeoutMs(entry),
+    version: FIRST_VERSION,
+  };
 }
 
 /** Without window tracking, and not the first to go when the table is full. */

@@ -8,6 +8,7 @@
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { describeError } from "../lib/base/errors.ts";
+import { waitForGracePeriod } from "../lib/bpf/membarrier.ts";
 import type { ConntrackEntry } from "../lib/conntrack/entry.ts";
 import { listenConntrack } from "../lib/conntrack/events.ts";
 import { MARK_WORTHY } from "../lib/conntrack/mark-bits.ts";
@@ -80,6 +81,7 @@ class OffloadShell implements OffloadHandle {
       idleTimeoutUdpMs: options.idleTimeoutMs?.udp ?? IDLE_TIMEOUT_UDP_MS,
       conntrackTimeouts: readTimeouts(),
       reports: options.onFlow !== undefined,
+      flowBytesMax: (flow) => this.#client?.codec.flowBytesMax(flow) ?? 0,
       locate: (destination) => this.#nextHops?.locate(destination) ?? { kind: "unresolved" },
     });
     this.#runner = new EffectRunner({
@@ -147,6 +149,9 @@ class OffloadShell implements OffloadHandle {
       entries = [];
     };
     try {
+      // A packet that passed the rules of before has confirmed its entry after this, so that the list has it.
+      await waitForGracePeriod();
+      if (this.#stopped) return await done;
       await this.#table.dump((entry) => {
         entries.push(entry);
         if (entries.length >= POLICY_ENTRIES_PER_TURN) judgeEntries();

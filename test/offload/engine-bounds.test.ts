@@ -15,10 +15,13 @@ import {
   SILENCE_MAX_MS,
   WITHDRAWALS_IN_FLIGHT_MAX,
 } from "../../src/offload/limits.ts";
+import { REQUEST_FLOWS_BYTES_MAX } from "../../src/offload/requester.ts";
+import { codecOf } from "../../src/offload-protocol/message-codec.ts";
 import {
   FLOW_IDS_PER_WITHDRAW_MAX,
   FLOWS_PER_REQUEST_MAX,
   type FlowEvent,
+  MESSAGE_BYTES_MAX,
   type OffloadNotification,
   RULES_PER_FLOW_MAX,
 } from "../../src/offload-protocol/messages.ts";
@@ -230,3 +233,38 @@ test.each([
     expect(world.requests("acknowledge-events").at(-1)?.sequence).toBe(BigInt(count));
   },
 );
+
+test("a request is never longer than a message may be, whatever its rules are called", () => {
+  const name = "&".repeat(64);
+  const rules = Array.from({ length: RULES_PER_FLOW_MAX }, (_, index) => ({
+    attachment: `${name}${index}`,
+    direction: "ingress" as const,
+    name,
+  }));
+  const codec = codecOf("xml");
+  const world = new World({
+    judge: () => ({ ...ALLOW, rules }),
+    flowBytesMax: (flow) => codec.flowBytesMax(flow),
+  });
+  world.connect();
+  updateMany(world, FLOWS_PER_REQUEST_MAX);
+  world.work();
+  const requests = world.requests("request-offload");
+  expect(requests.length).toBeGreaterThan(1);
+  expect(requests.reduce((sum, { flows }) => sum + flows.length, 0)).toBe(FLOWS_PER_REQUEST_MAX);
+  for (const request of requests) {
+    expect(codec.encodeRpc("9007199254740991", request).length).toBeLessThan(MESSAGE_BYTES_MAX);
+  }
+});
+
+test.each([
+  [0, [4]],
+  [1, [3, 1]],
+])("a request ends where its bound is reached: %i bytes beyond four flows", (beyond, sizes) => {
+  const flowBytesMax = (): number => (REQUEST_FLOWS_BYTES_MAX + beyond) / 4;
+  const world = new World({ flowBytesMax });
+  world.connect();
+  updateMany(world, 4);
+  world.work();
+  expect(world.requests("request-offload").map(({ flows }) => flows.length)).toEqual(sizes);
+});
