@@ -15,10 +15,17 @@ import {
   RULES_PER_FLOW_MAX,
 } from "../../src/offload-protocol/messages.ts";
 import { RETRY_MAX_MS, RETRY_MIN_MS } from "../../src/offload-protocol/session.ts";
-import { readVectors, type Vector } from "./vectors.ts";
+import { encodeCborWire, readVectors, type Vector, type VectorValue } from "./vectors.ts";
 
 const FILE = join(findProjectRoot(), "docs/offload-binding.md");
 const BLOCK = /<!-- vector ([\w-]+) -->\n```\n([\s\S]*?)```\n/g;
+const CBOR_BLOCK = /<!-- cbor ([\w-]+) -->\n```\n([\s\S]*?)```\n/g;
+/** In which every byte of a number is escaped. */
+const ESCAPED: VectorValue = {
+  kind: "rpc",
+  messageId: "9",
+  request: { kind: "acknowledge-events", sequence: 0xfeffn },
+};
 const VECTORS = new Map(readVectors().map((vector) => [vector.name, vector]));
 
 /** A vector as the document shows it: bytes, then the message, in lines that can be read. */
@@ -26,6 +33,13 @@ function render(vector: Vector): string {
   const hex = vector.hex.match(/.{1,64}/g) ?? [];
   const xml = vector.xml === undefined ? [] : ["", ...wrap(vector.xml)];
   return `${[...hex, ...xml].join("\n")}\n`;
+}
+
+/** The same message in CBOR. */
+function renderCbor(name: string): string {
+  const value = name === "escaped" ? ESCAPED : VECTORS.get(name)?.value;
+  const hex = value === undefined ? "" : (encodeCborWire(value) ?? "");
+  return `${(hex.match(/.{1,64}/g) ?? []).join("\n")}\n`;
 }
 
 /** Breaks between elements only, so that joining the lines gives the message back. */
@@ -49,7 +63,11 @@ if (process.env["UPDATE_EXPECTED"] === "1") {
       ? whole
       : `<!-- vector ${name} -->\n\`\`\`\n${render(vector)}\`\`\`\n`;
   });
-  writeFileSync(FILE, fresh);
+  const both = fresh.replace(
+    CBOR_BLOCK,
+    (_, name: string) => `<!-- cbor ${name} -->\n\`\`\`\n${renderCbor(name)}\`\`\`\n`,
+  );
+  writeFileSync(FILE, both);
 }
 const DOCUMENT = readFileSync(FILE, "utf8");
 const BLOCKS = Array.from(DOCUMENT.matchAll(BLOCK), ([, name = "", text = ""]) => ({ name, text }));
@@ -74,6 +92,28 @@ test.each(BLOCKS)("the document's vector $name is true", ({ name, text }) => {
   const [hex = "", xml] = text.split("\n\n");
   expect(hex.replaceAll("\n", "")).toBe(vector?.hex);
   expect(xml?.replaceAll("\n", "")).toBe(vector?.xml);
+});
+
+const CBOR_BLOCKS = Array.from(DOCUMENT.matchAll(CBOR_BLOCK), ([, name = "", text = ""]) => ({
+  name,
+  text,
+}));
+
+test.each(CBOR_BLOCKS)("the document's CBOR vector $name is true", ({ name, text }) => {
+  expect(text.length).toBeGreaterThan(10);
+  expect(text).toBe(renderCbor(name));
+});
+
+test("every message that the document shows in XML is shown in CBOR too", () => {
+  const shown = BLOCKS.filter(({ name }) => {
+    const kind = VECTORS.get(name)?.value.kind;
+    return kind !== "hello" && kind !== "marker";
+  });
+  expect(CBOR_BLOCKS.map(({ name }) => name)).toEqual([
+    ...shown.map(({ name }) => name),
+    "escaped",
+  ]);
+  expect(renderCbor("escaped")).toContain("19fe00fe01");
 });
 
 test("the document's bounds are the code's", () => {

@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { findProjectRoot } from "../../src/lib/base/project-root.ts";
 import type { RpcError } from "../../src/lib/netconf/rpc-error.ts";
+import * as cbor from "../../src/offload-protocol/codec-cbor.ts";
 import {
   encodeErrorReply,
   encodeNotification,
@@ -74,6 +75,27 @@ export function encodeXml(value: VectorValue): string | undefined {
       return encodeErrorReply(value.messageId, value.errors);
     case "notification":
       return encodeNotification(value.eventTime, value.notification);
+  }
+}
+
+/** Returns every byte on the wire of a CBOR session, or undefined for what is never CBOR. */
+export function encodeCborWire(value: VectorValue): string | undefined {
+  const bytes = encodeCbor(value);
+  return bytes === undefined ? undefined : encodeMessage(bytes).toString("hex");
+}
+
+function encodeCbor(value: VectorValue): Buffer | undefined {
+  switch (value.kind) {
+    case "rpc":
+      return cbor.encodeRpc(value.messageId, value.request);
+    case "rpc-reply":
+      return cbor.encodeReply(value.messageId, value.reply);
+    case "rpc-error":
+      return cbor.encodeErrorReply(value.messageId, value.errors);
+    case "notification":
+      return cbor.encodeNotification(value.eventTime, value.notification);
+    default:
+      return undefined;
   }
 }
 
