@@ -48,7 +48,8 @@ export interface Revocation {
   readonly deadlineAtMs: number;
   readonly remaining: Map<string, FlowRecord>;
   scanned: boolean;
-  cutFlows: number;
+  /** Names of all flows that were cut; a tuple that comes back meanwhile is cut again and counted once. */
+  readonly cut: Set<string>;
   cutOffloadedFlows: number;
 }
 

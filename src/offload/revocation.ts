@@ -29,7 +29,7 @@ export function onPolicy(
     deadlineAtMs: core.nowMs + policy.deadlineMs,
     remaining: new Map(),
     scanned: false,
-    cutFlows: 0,
+    cut: new Set(),
     cutOffloadedFlows: 0,
   };
   core.revocations.set(policy.token, revocation);
@@ -67,7 +67,7 @@ function comeBack(record: FlowRecord): void {
 /** Counts the flow and ends it; it stays in `remaining` until nothing of it is left. */
 function cut(core: EngineCore, record: FlowRecord, revocation: Revocation): void {
   revocation.remaining.set(record.key, record);
-  revocation.cutFlows += 1;
+  revocation.cut.add(record.key);
   if (isOutside(record)) revocation.cutOffloadedFlows += 1;
   withdraw(core, record, "delete");
 }
@@ -81,14 +81,14 @@ export function onPolicyEntries(
   const revocation = core.revocations.get(token);
   if (revocation === undefined) return; // Its deadline is over.
   for (const entry of entries) {
-    const record = core.byKey.get(keyOf(entry));
+    const record = core.findByTuple(entry);
     if (core.judgeEntry(entry).allowed) {
       // A flow that the old policy kept back makes no event of its own.
       if (record === undefined) considerEntry(core, entry);
       continue;
     }
     if (record === undefined) {
-      revocation.cutFlows += 1;
+      revocation.cut.add(keyOf(entry));
       core.emit({ kind: "delete", entry });
     } else if (record.after !== "delete") cut(core, record, revocation);
   }
@@ -113,7 +113,7 @@ export function flushRevocations(core: EngineCore): void {
       kind: "policy-done",
       token: revocation.token,
       outcome: {
-        cutFlows: revocation.cutFlows,
+        cutFlows: revocation.cut.size,
         cutOffloadedFlows: revocation.cutOffloadedFlows,
         late,
       },

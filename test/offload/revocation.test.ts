@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import type { ConntrackEntry } from "../../src/lib/conntrack/entry.ts";
 import type { JudgeFlow } from "../../src/lib/service/provider.ts";
+import { keyOf } from "../../src/offload/flow-record.ts";
 import { ALLOW, makeEntry } from "./flows.ts";
 import { World } from "./world.ts";
 
@@ -149,4 +150,18 @@ test("a flow whose withdrawal is still in flight when offload is allowed again c
   world.activateAll();
   expect(world.count("active")).toBe(1);
   expect(world.policies.size).toBe(2);
+});
+
+test("a tuple that comes back while a policy is carried out is cut again and counted once", () => {
+  const world = connected(makeEntry(1));
+  const policy = { judge: forbidOdd, policyEpoch: 2n, deadlineMs: DEADLINE_MS };
+  world.handle({ kind: "policy", token: 1, ...policy });
+  world.work();
+  expect(world.kernel.size).toBe(0);
+  const again = makeEntry(1, { id: 77, mark: 0 });
+  world.kernel.set(keyOf(again), again);
+  world.handle({ kind: "policy-entries", token: 1, entries: [again] });
+  world.handle({ kind: "policy-entries-end", token: 1 });
+  expect(world.kernel.size).toBe(0);
+  expect(world.policies.get(1)).toEqual({ cutFlows: 1, cutOffloadedFlows: 1, late: [] });
 });
