@@ -81,6 +81,8 @@ export interface ManageOptions {
   readonly port?: number;
   /** Passed as descriptor 3, as systemd passes sockets. */
   readonly inheritedFd?: number;
+  /** More settings, such as a management port. */
+  readonly settings?: Readonly<Record<string, unknown>>;
 }
 
 /** The folder, the keys and the processes of one appliance. */
@@ -141,6 +143,7 @@ export class ManageFixture {
       interfaces: ["eth0", "eth1"],
       bootId: options.bootId ?? "boot-1",
       ...(options.dayZero === undefined ? {} : { dayZeroConfigFile: dayZeroFile }),
+      ...options.settings,
     };
     writeFileSync(file, JSON.stringify(settings));
     return file;
@@ -279,9 +282,9 @@ export function runProgram(file: string, args: readonly string[], input = ""): P
   });
 }
 
-export async function waitFor(condition: () => boolean, what: string): Promise<void> {
+export async function waitFor(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
   for (let tries = 0; tries < 500; tries++) {
-    if (condition()) return;
+    if (await condition()) return;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   throw new Error(`Waited in vain until ${what}`);
