@@ -36,10 +36,10 @@ export function parseApplianceConfig(
 
 /** Returns the ruleset of a configuration. */
 export function compileAppliance(config: ApplianceConfig, context: ServiceContext): Ruleset {
-  const fragments = [
-    LOAD_BALANCER.compile(config.lb, context),
-    NAT.compile(config.nat, context),
-    FIREWALL.compile(config.firewall, context),
-  ];
+  const fragments = {
+    lb: LOAD_BALANCER.compile(config.lb, context),
+    nat: NAT.compile(config.nat, context),
+    firewall: FIREWALL.compile(config.firewall, context),
+  };
   return composeRuleset(fragments, context, config.offload);
 }

@@ -47,6 +47,14 @@ import {
 } from "../lib/nft/nodes.ts";
 import type { TableName } from "../lib/nft/render.ts";
 import type { ServiceContext } from "../lib/service/provider.ts";
+import {
+  countFunctionDrops,
+  DROP_CHAINS,
+  DROP_COUNTERS,
+  dropCounter,
+  dropFor,
+  type FunctionFragments,
+} from "./count-drops.ts";
 import type { OffloadPolicy } from "./policy-offload.ts";
 
 export const APPLIANCE_TABLE: TableName = { family: "inet", name: objectName("flowlift") };
@@ -68,22 +76,26 @@ export const EVENTS_BIRTH_UDP: number = EVENT_DESTROY | EVENT_REPLY;
 /** The appliance's own connections are nobody's business. */
 const OWN_TRAFFIC: Rule = [STATE_NEW, { kind: "report-events", mask: EVENTS_QUIET }];
 
+/** The end of the forward hook; its policy drops. */
+const UNMATCHED: Rule = [{ kind: "count", counter: dropCounter("unmatched") }];
+
 /** Router and neighbour discovery (RFC 4861), multicast listener discovery (RFC 2710, 3810). */
 const ICMPV6_NECESSARY = [130, 131, 132, 133, 134, 135, 136, 137, 143];
 
-/** Returns the table. `fragments` in the order lb, nat, firewall. */
+/** Returns the table. */
 export function composeRuleset(
-  fragments: readonly RulesetFragment[],
+  functions: FunctionFragments,
   context: ServiceContext,
   policy: OffloadPolicy,
 ): Ruleset {
   const established = establishedChain(policy);
+  const fragments = countFunctionDrops(functions);
   const all = (pick: (fragment: RulesetFragment) => readonly Rule[]): Rule[] =>
     fragments.flatMap((fragment) => [...pick(fragment)]);
   const ingress = all((fragment) => fragment.ingress);
   return {
-    counters: fragments.flatMap((fragment) => [...fragment.counters]),
-    chains: [established, ...fragments.flatMap((fragment) => [...fragment.chains])],
+    counters: [...DROP_COUNTERS, ...fragments.flatMap((fragment) => [...fragment.counters])],
+    chains: [...DROP_CHAINS, established, ...fragments.flatMap((fragment) => [...fragment.chains])],
     baseChains: baseChains({
       ingress: ingress.map((rule) => [STATE_NEW, ...rule]),
       dstnat: all((fragment) => fragment.destinationNat),
@@ -93,6 +105,7 @@ export function composeRuleset(
         ...birthRules(policy),
         ...placeRules(context, policy),
         ...all((fragment) => fragment.forward),
+        UNMATCHED,
       ],
       output: [OWN_TRAFFIC, ...all((fragment) => fragment.output)],
       srcnat: all((fragment) => fragment.sourceNat),
@@ -103,13 +116,13 @@ export function composeRuleset(
 /** Returns the table of an appliance that has no configuration yet: nothing is forwarded. */
 export function closedRuleset(): Ruleset {
   return {
-    counters: [],
-    chains: [],
+    counters: DROP_COUNTERS,
+    chains: DROP_CHAINS,
     baseChains: baseChains({
       ingress: [],
       dstnat: [],
       input: inputPreamble(),
-      forward: [],
+      forward: [UNMATCHED],
       output: [OWN_TRAFFIC],
       srcnat: [],
     }),
@@ -176,7 +189,7 @@ function forwardState(established: Chain): Rule {
           { kind: "goto", chain: established.name },
         ],
         [{ kind: "word", word: "related" }, { kind: "accept" }],
-        [{ kind: "word", word: "invalid" }, { kind: "drop" }],
+        [{ kind: "word", word: "invalid" }, dropFor("invalid")],
       ],
     },
   ];

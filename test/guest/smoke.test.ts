@@ -48,12 +48,12 @@ test("the fast path's program is loaded, passes packets to the VM, redirects the
 
 test("a queue statement holds a first packet until user space's mark chooses its translation", async () => {
   // What the first-packet hook does: queued before dstnat, the verdict's mark picks the destination.
-  const ruleset = `table ip hook {
+  const ruleset = `table ip early {
     chain first { type filter hook prerouting priority -150; ip daddr 10.1.0.9 ct state new queue num 7; }
     chain choose { type nat hook prerouting priority -100; meta mark 0x2a dnat to 198.51.100.2; }
   }`;
   lab.exec("v", "sh", "-c", `printf '%s' "${ruleset}" | nft -f -`);
-  expect(lab.exec("v", "nft", "list", "table", "ip", "hook")).toContain("queue");
+  expect(lab.exec("v", "nft", "list", "table", "ip", "early")).toContain("queue");
   lab.exec("v", "ip", "addr", "add", "10.1.0.9/32", "dev", "va");
   const ask = () =>
     lab.exec("c", "sh", "-c", "ping -c1 -W1 10.1.0.9 >/dev/null && echo yes || echo no");

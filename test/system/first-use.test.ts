@@ -10,8 +10,8 @@ import { afterAll, expect, test } from "vitest";
 import { findProjectRoot } from "../../src/lib/base/project-root.ts";
 
 const FULL = process.env["FLOWLIFT_TEST_FULL"] === "1";
-const INSTALL_MS = 300_000;
-const GATE_MS = 1_500_000;
+const INSTALL_MS = 900_000;
+const GATE_MS = 2_400_000;
 const NOT_CLONED = ["node_modules", "dist", ".flowlift", ".build", ".git"];
 let folder: string | undefined;
 

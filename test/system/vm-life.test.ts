@@ -122,11 +122,11 @@ function qemuPid(): number {
 }
 
 test("connections are offloaded through the real port, and their packets never reach the virtio NICs", async () => {
-  const ledger = Ledger.attach(site.lab, "red", "gw");
+  const ledger = await Ledger.attach(site.lab, "red", "gw");
   await ledger.open();
   await expectOffload();
   const balance = await ledger.balance();
-  ledger.detach();
+  await ledger.detach();
   expect(balance).toMatchObject({ errorPackets: 0, errorBytes: 0 });
   expect(balance.throughFastPath.packets).toBeGreaterThan(0);
   // The second round alone moves more bytes than the VM has seen of both.

@@ -50,7 +50,7 @@ export async function openTenant(lab: Lab, name: string): Promise<DemoTenant> {
     throw new FlowliftError("LAB_FAILED", `Tenant "${name}" has no appliance with NETCONF`);
   }
   const netconf = await NetconfClient.connect(appliance.netconf);
-  const ledger = Ledger.attach(lab, name, APPLIANCE);
+  const ledger = await Ledger.attach(lab, name, APPLIANCE);
   await ledger.open();
   return { name, vm: appliance.vm, netconf, ledger, connections: 0, failedConnections: 0 };
 }

@@ -1,9 +1,5 @@
 /**
- * The counter law, tenant by tenant: what endpoints sent is what the path took, and what it gave is what they got.
- *
- * sent(endpoints)     = fast + passed          at the host's ports
- * passed              = received(VM)           at the VM's own interfaces
- * received(endpoints) = fast + sent(VM)        the fast path itself drops nothing
+ * Reads both sides of the counter law (counter-law.ts) for one tenant.
  *
  * Effect: attaches a counting program of its own to every interface; reads the controller's metrics for the
  * path's side. Invariant: what is judged and what judges share no counter and no code.
@@ -11,9 +7,11 @@
 
 import { EndpointCounter } from "../../lab/endpoint-counter.ts";
 import type { Lab } from "../../lab/lab.ts";
+import { type PacketSum, VmAccount } from "../../lab/vm-account.ts";
 import { FlowliftError } from "../../lib/base/errors.ts";
 import type { MacAddress } from "../../lib/inet/address.ts";
 import { parseMacAddress } from "../../lib/inet/address.ts";
+import { type Balance, balanceOf, type Reading, subtract } from "./counter-law.ts";
 import { type Metrics, readMetrics } from "./metrics.ts";
 
 const NETNS_DIRECTORY = "/run/netns";
@@ -21,34 +19,14 @@ const NETNS_DIRECTORY = "/run/netns";
 const SETTLE_TRIES_MAX = 50;
 const SETTLE_PAUSE_MS = 100;
 
-export interface Sum {
-  readonly packets: number;
-  readonly bytes: number;
-}
-
-interface Reading {
-  readonly endpointsSent: Sum;
-  readonly endpointsReceived: Sum;
-  readonly vmSent: Sum;
-  readonly vmReceived: Sum;
-  readonly fast: Sum;
-  readonly passed: Sum;
-}
-
-/** What the law says about the time between two quiet moments. */
-export interface Balance {
-  readonly throughFastPath: Sum;
-  readonly throughVm: Sum;
-  readonly errorPackets: number;
-  readonly errorBytes: number;
-}
-
 export class Ledger {
   readonly #lab: Lab;
   readonly #tenant: string;
   readonly #vm: string;
   readonly #endpoints: readonly EndpointCounter[];
   readonly #interfaces: readonly EndpointCounter[];
+  /** Absent where the appliance is a VM: nobody can look into it. */
+  readonly #account: VmAccount | undefined;
   #opening: Reading | undefined;
 
   private constructor(
@@ -57,16 +35,18 @@ export class Ledger {
     vm: string,
     endpoints: readonly EndpointCounter[],
     interfaces: readonly EndpointCounter[],
+    account: VmAccount | undefined,
   ) {
     this.#lab = lab;
     this.#tenant = tenant;
     this.#vm = vm;
     this.#endpoints = endpoints;
     this.#interfaces = interfaces;
+    this.#account = account;
   }
 
   /** Attaches the counters of a tenant's appliance `name` and of all its hosts. */
-  static attach(lab: Lab, tenant: string, name: string): Ledger {
+  static async attach(lab: Lab, tenant: string, name: string): Promise<Ledger> {
     const appliance = lab.description.appliances.find(
       (one) => one.tenant === tenant && one.name === name,
     );
@@ -90,7 +70,11 @@ export class Ledger {
         macs: hosts.filter(({ segment }) => segment === entry.segment).map(({ mac }) => macOf(mac)),
       }),
     );
-    return new Ledger(lab, tenant, appliance.vm, endpoints, interfaces);
+    const account =
+      appliance.machine === undefined
+        ? await VmAccount.attach(`${NETNS_DIRECTORY}/${appliance.netns}`)
+        : undefined;
+    return new Ledger(lab, tenant, appliance.vm, endpoints, interfaces, account);
   }
 
   /** Opens the account at a quiet moment. */
@@ -99,10 +83,10 @@ export class Ledger {
   }
 
   /** Returns the present sums since open(), without waiting for quiet: for the live table. */
-  async peek(): Promise<{ readonly fast: Sum; readonly passed: Sum }> {
+  async peek(): Promise<{ readonly fast: PacketSum; readonly passed: PacketSum }> {
     const now = await this.#read();
     const opening = this.#opening ?? now;
-    return { fast: minus(now.fast, opening.fast), passed: minus(now.passed, opening.passed) };
+    return { fast: subtract(now.fast, opening.fast), passed: subtract(now.passed, opening.passed) };
   }
 
   /** Closes the account at a quiet moment. */
@@ -110,22 +94,12 @@ export class Ledger {
     const now = await this.#readQuiet();
     const opening = this.#opening;
     if (opening === undefined) throw new FlowliftError("LAB_FAILED", "The ledger was never opened");
-    const of = (name: keyof Reading): Sum => minus(now[name], opening[name]);
-    const [fast, passed] = [of("fast"), of("passed")];
-    const error = (kind: keyof Sum): number =>
-      Math.abs(of("endpointsSent")[kind] - fast[kind] - passed[kind]) +
-      Math.abs(passed[kind] - of("vmReceived")[kind]) +
-      Math.abs(of("endpointsReceived")[kind] - fast[kind] - of("vmSent")[kind]);
-    return {
-      throughFastPath: fast,
-      throughVm: passed,
-      errorPackets: error("packets"),
-      errorBytes: error("bytes"),
-    };
+    return balanceOf(opening, now);
   }
 
-  detach(): void {
+  async detach(): Promise<void> {
     for (const counter of [...this.#endpoints, ...this.#interfaces]) counter.detach();
+    await this.#account?.detach();
   }
 
   async #readQuiet(): Promise<Reading> {
@@ -152,6 +126,7 @@ export class Ledger {
       vmReceived: sumOf(interfaces.map(({ received }) => received)),
       fast: { packets: path("fast_packets"), bytes: path("fast_bytes") },
       passed: { packets: path("passed_packets"), bytes: path("passed_bytes") },
+      inside: await this.#account?.read(),
     };
   }
 }
@@ -164,17 +139,15 @@ function metricOf(metrics: Metrics, name: string, tenant: string, vm: string): n
   return 0; // A VM that never had a packet has no row.
 }
 
-function sumOf(tallies: readonly { readonly packets: bigint; readonly bytes: bigint }[]): Sum {
+function sumOf(
+  tallies: readonly { readonly packets: bigint; readonly bytes: bigint }[],
+): PacketSum {
   let [packets, bytes] = [0n, 0n];
   for (const tally of tallies) {
     packets += tally.packets;
     bytes += tally.bytes;
   }
   return { packets: Number(packets), bytes: Number(bytes) };
-}
-
-function minus(left: Sum, right: Sum): Sum {
-  return { packets: left.packets - right.packets, bytes: left.bytes - right.bytes };
 }
 
 function macOf(text: string): MacAddress {

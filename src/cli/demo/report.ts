@@ -15,6 +15,8 @@ export interface TenantReport {
   /** Difference between the endpoints' own counters and the path's, after drops counted by reason. */
   readonly counterErrorPackets: number | null;
   readonly counterErrorBytes: number | null;
+  /** Packets that the appliance dropped; absent where it is a VM, which nobody looks into. */
+  readonly dropsByReason?: Readonly<Record<string, number>>;
 }
 
 export interface DemoReport {

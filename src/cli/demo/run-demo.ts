@@ -17,11 +17,11 @@ import {
   forEachTenant,
   openTenant,
 } from "./context.ts";
+import type { Balance } from "./counter-law.ts";
 import { runEverydayTraffic, TenantServers } from "./everyday-traffic.ts";
 import { holdConnections, transferBulk } from "./held-connections.ts";
 import { runIsolation } from "./isolation.ts";
 import { addProbes } from "./isolation-lab.ts";
-import type { Balance } from "./ledger.ts";
 import { readMetrics } from "./metrics.ts";
 import { type DemoReport, judgeReport, type TenantReport } from "./report.ts";
 import { type Revocation, revokeFlows } from "./revocation.ts";
@@ -129,7 +129,7 @@ async function runClaims(
   });
   for (const { netconf, ledger } of tenants) {
     netconf.close();
-    ledger.detach();
+    await ledger.detach();
   }
   const failedClaims = [...report.failedClaims, ...problems];
   return { ...report, ok: failedClaims.length === 0, failedClaims };
@@ -155,6 +155,7 @@ async function reportTenants(
       packetsThroughFastPath: balance?.throughFastPath.packets ?? null,
       counterErrorPackets: balance?.errorPackets ?? null,
       counterErrorBytes: balance?.errorBytes ?? null,
+      ...(balance?.drops === undefined ? {} : { dropsByReason: balance.drops }),
     };
   });
 }
