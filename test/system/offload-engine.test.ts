@@ -115,7 +115,13 @@ test("a real connection is requested as it arrives and leaves, becomes active, a
 test("a policy that forbids a connection withdraws it first and then deletes its entry", async () => {
   await connect();
   await until((state) => state.flowsByState.active === 1);
+  // As in the appliance: the rules forbid it first, so that no packet makes a new entry.
+  const rules =
+    "{ chain forward { type filter hook forward priority -10; tcp dport 80 drop; tcp sport 80 drop; }; }";
+  const nft = ["netns", "exec", lab.name("router"), "nft"];
+  execFileSync("ip", [...nft, `add table inet forbid ${rules}`]);
   const outcome = await probe.ask<PolicyOutcome>("forbid 80");
+  execFileSync("ip", [...nft, "delete table inet forbid"]);
   expect(outcome).toEqual({ cutFlows: 1, cutOffloadedFlows: 1, late: [] });
   expect(peer.controller.held.size).toBe(0);
   const state = await probe.ask<OffloadState>("state");
