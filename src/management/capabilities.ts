@@ -3,6 +3,9 @@ import { BASE_1_0, BASE_1_1 } from "../lib/netconf/names.ts";
 import type { YangModule } from "../lib/yang/module-list.ts";
 import { contentIdOf } from "./monitoring-state.ts";
 
+/** A client that announces it too edits a candidate of its own. */
+export const PRIVATE_CANDIDATE = "urn:ietf:params:netconf:capability:private-candidate:1.0";
+
 const PROTOCOL_CAPABILITIES: readonly string[] = [
   BASE_1_0,
   BASE_1_1,
@@ -13,6 +16,12 @@ const PROTOCOL_CAPABILITIES: readonly string[] = [
   "urn:ietf:params:netconf:capability:startup:1.0",
   "urn:ietf:params:netconf:capability:validate:1.0",
   "urn:ietf:params:netconf:capability:validate:1.1",
+  "urn:ietf:params:netconf:capability:xpath:1.0",
+  "urn:ietf:params:netconf:capability:notification:1.0",
+  "urn:ietf:params:netconf:capability:interleave:1.0",
+  "urn:ietf:params:netconf:capability:with-defaults:1.0?basic-mode=explicit" +
+    "&also-supported=report-all,report-all-tagged,trim",
+  PRIVATE_CANDIDATE,
 ];
 
 /**

@@ -208,7 +208,9 @@ function removeLeaves(
 }
 
 function leafOf(edit: EditNode): EntryNode {
-  return { kind: "leaf", schema: edit.schema, value: edit.value, prefixes: edit.prefixes };
+  const { isDefault, prefixes, schema, value } = edit;
+  if (isDefault === true) return { kind: "leaf", schema, value, prefixes, isDefault };
+  return { kind: "leaf", schema, value, prefixes };
 }
 
 function formatPlace(place: Place): string {

@@ -34,6 +34,8 @@ export interface EditNode {
   readonly removedLeaves: readonly RemovedLeaf[];
   /** The element's text, for anydata and anyxml. */
   readonly xml: string;
+  /** Marked as a default that nobody set (RFC 6243 §6). */
+  readonly isDefault?: boolean;
 }
 
 export interface RemovedLeaf {
@@ -43,6 +45,8 @@ export interface RemovedLeaf {
 
 /** Namespace of our annotation `removed-leaves`: see edit-payload.ts. */
 export const NS_EDIT = "urn:flowlift:edit";
+/** Namespace of `default` in replies with report-all-tagged. */
+const NS_DEFAULT_ATTRIBUTE = "urn:ietf:params:xml:ns:netconf:default:1.0";
 export const REMOVED_LEAVES = "removed-leaves";
 
 const OPERATIONS: ReadonlySet<string> = new Set(["merge", "replace", "create", "delete", "remove"]);
@@ -112,6 +116,7 @@ export class EditNodeReader {
     const insert = readInsert(element, schema);
     if (!insert.ok) return insert;
     return ok({
+      ...(isMarkedDefault(element) ? { isDefault: true } : {}),
       schema,
       operation: operation.value,
       entryKey: this.#keyOf(schema, element, below.value),
@@ -143,6 +148,13 @@ export class EditNodeReader {
     );
     return formatEntryKey(values);
   }
+}
+
+function isMarkedDefault({ attributes }: XmlElement): boolean {
+  if (attributes.length === 0) return false;
+  return attributes.some(
+    ({ local, namespace }) => local === "default" && namespace === NS_DEFAULT_ATTRIBUTE,
+  );
 }
 
 function hasOwn(record: Prefixes): boolean {

@@ -10,6 +10,7 @@ import type { RpcError } from "../lib/netconf/rpc-error.ts";
 import { rpcErrorOfYang } from "../lib/netconf/yang-error.ts";
 import { escapeXml, parseXml, type XmlElement } from "../lib/xml/tree.ts";
 import type { YangContext } from "../lib/yang/yang-context.ts";
+import { hashClearPasswords } from "./configured-users.ts";
 import type { Prefixes } from "./data-node.ts";
 import {
   type EditNode,
@@ -62,7 +63,8 @@ function readText(
   // An element that only carries an operation is empty, and must not get lost.
   const canonical = parsed.value.print("xml", { keepEmptyContainers: true });
   parsed.value.free();
-  return readCanonicalXml(schema, canonical);
+  const edits = readCanonicalXml(schema, canonical);
+  return edits.ok && !withState ? ok(hashClearPasswords(edits.value)) : edits;
 }
 
 /** Reads XML as libyang printed it, or as this program made it. */

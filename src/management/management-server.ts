@@ -1,32 +1,32 @@
 /**
- * A NETCONF server with its datastores: what an appliance and a controller both are to an operator.
+ * A management plane with its datastores: what an appliance and a controller both are to an operator.
  *
  * Effect: loads YANG modules and stored datastores, listens, and serves until close().
- * It knows nothing of what is configured: modules and applier come from its owner.
+ * It knows nothing of what is configured: modules and appliers come from its owner.
  */
-
 import type { Duplex } from "node:stream";
 import { MONOTONIC_CLOCK } from "../lib/base/clock.ts";
 import { describeError } from "../lib/base/errors.ts";
 import type { Log } from "../lib/base/log.ts";
-import type { NamespaceOfModule } from "../lib/netconf/error-path.ts";
-import { NS_MONITORING, NS_NETCONF } from "../lib/netconf/names.ts";
 import type { RpcError } from "../lib/netconf/rpc-error.ts";
 import type { ConfigData } from "../lib/service/provider.ts";
-import type { YangModule } from "../lib/yang/module-list.ts";
 import { YangContext, type YangModuleRequest } from "../lib/yang/yang-context.ts";
 import type { Applier } from "./applier.ts";
 import { listCapabilities } from "./capabilities.ts";
 import { ConfigStore } from "./config-store.ts";
-import { FULL_ACCESS } from "./core/access.ts";
+import { ConfiguredUsers } from "./configured-users.ts";
+import { AccessControl } from "./core/access-control.ts";
+import { AuditLog } from "./core/audit-log.ts";
+import { BaseEvents } from "./core/base-events.ts";
 import { CompositeApplier } from "./core/composite-applier.ts";
+import { EventBus } from "./core/event-bus.ts";
 import { Operations } from "./core/operations.ts";
+import { type PreviewCommit, registerHistory } from "./history-operations.ts";
+import { makeHandlers } from "./netconf-handlers.ts";
 import { NetconfSession } from "./netconf-session.ts";
 import { OperationalState } from "./operational.ts";
-import { makeEditHandlers } from "./operations/edit.ts";
-import { makeGetSchema, makeReadHandlers } from "./operations/read.ts";
-import { makeSessionHandlers } from "./operations/session.ts";
-import type { RpcHandler, RpcHandlers } from "./rpc-answerer.ts";
+import { listProviders } from "./own-state.ts";
+import type { RpcHandlers } from "./rpc-answerer.ts";
 import { buildSchema } from "./schema-build.ts";
 import { SessionRegistry } from "./session-registry.ts";
 import { loadHostKey } from "./ssh-keys.ts";
@@ -75,6 +75,8 @@ export interface ManagementOptions {
   readonly authorizedKeysFile: string;
   readonly users: readonly string[];
   readonly listen: readonly ListenPoint[];
+  /** Tells what a commit would do beyond the configuration's difference. */
+  readonly preview?: PreviewCommit;
   readonly bootId: string;
   /** RFC 7951 text or an XML `<config>`, loaded when there is no startup datastore. */
   readonly dayZeroConfig: string | undefined;
@@ -84,10 +86,14 @@ export interface ManagementOptions {
 
 /** The whole management plane of one process. */
 export class ManagementServer {
+  readonly operations: Operations;
+  readonly events: EventBus = new EventBus();
+  readonly registry: SessionRegistry = new SessionRegistry(new Date());
+  readonly users: UserDirectory;
   readonly #options: ManagementOptions;
   readonly #store: ConfigStore;
-  readonly operations: Operations;
-  readonly #registry = new SessionRegistry(new Date());
+  readonly #baseEvents: BaseEvents;
+  readonly #audit: AuditLog;
   readonly #handlers: RpcHandlers;
   readonly #capabilities: readonly string[];
   readonly #ssh: SshServer;
@@ -95,47 +101,73 @@ export class ManagementServer {
   #hasApplied = false;
 
   private constructor(options: ManagementOptions, yang: YangContext) {
-    const { log } = options;
+    const { log, stateDirectory } = options;
     const applier = new CompositeApplier([options.applier, ...(options.appliers ?? [])], log);
     this.#options = options;
     const modules = yang.listModules();
     this.#capabilities = listCapabilities(modules);
+    this.#audit = new AuditLog(stateDirectory, log);
+    const schema = buildSchema(yang.walkSchema());
+    const { bootId, savesStartup } = options;
     this.#store = new ConfigStore({
       yang,
-      schema: buildSchema(yang.walkSchema()),
+      schema,
       applier,
-      stateDirectory: options.stateDirectory,
-      bootId: options.bootId,
-      savesStartup: options.savesStartup,
+      stateDirectory,
+      bootId,
+      savesStartup,
       log,
     });
+    const running = (): ReturnType<ConfigStore["read"]> => this.#store.read("running");
+    this.users = this.#makeUsers(new ConfiguredUsers(running));
+    const access = new AccessControl(running, (username) => this.users.isRecovery(username));
     const operational = new OperationalState({
       store: this.#store,
       applier,
-      registry: this.#registry,
+      registry: this.registry,
       modules,
       capabilities: this.#capabilities,
+      providers: listProviders(this.#store, this.events, access.counters),
       log,
     });
     this.operations = new Operations({
       store: this.#store,
-      registry: this.#registry,
       operational,
-      accessOf: () => FULL_ACCESS,
+      accessOf: (session) => access.accessOf(session),
     });
-    this.#handlers = makeHandlers(this.operations, this.#registry, modules);
-    this.#ssh = new SshServer({
-      hostKey: loadHostKey(options.hostKeyFile),
-      authenticator: new UserDirectory({
-        recoveryUsers: options.users,
-        recoveryKeysFile: options.authorizedKeysFile,
-        configured: () => new Map(),
-        clock: MONOTONIC_CLOCK,
-        log,
-      }),
-      listen: options.listen,
+    registerHistory(this.operations, options.preview);
+    this.#handlers = makeHandlers({
+      operations: this.operations,
+      registry: this.registry,
+      modules,
+      bus: this.events,
+      audit: this.#audit,
+    });
+    this.#baseEvents = new BaseEvents(this.events, this.#store, this.#handlers.namespaceOf);
+    this.#ssh = this.#makeSsh();
+  }
+
+  #makeUsers(configured: ConfiguredUsers): UserDirectory {
+    const { authorizedKeysFile, log, users } = this.#options;
+    return new UserDirectory({
+      recoveryUsers: users,
+      recoveryKeysFile: authorizedKeysFile,
+      configured: () => configured.all,
+      clock: MONOTONIC_CLOCK,
       log,
-      mayAccept: () => !this.#registry.isFull,
+      onAttempt: (user, from, outcome) =>
+        this.#audit.add({ event: "login", user, from, what: "log in", outcome }),
+    });
+  }
+
+  #makeSsh(): SshServer {
+    const { hostKeyFile, listen, log } = this.#options;
+    return new SshServer({
+      hostKey: loadHostKey(hostKeyFile),
+      authenticator: this.users,
+      listen,
+      log,
+      mayAccept: () => !this.registry.isFull,
       onClient: (client) => this.#openSession(client),
     });
   }
@@ -180,34 +212,55 @@ export class ManagementServer {
     return this.#store.load(json);
   }
 
-  /** Ends every session and stops listening. */
-  close(): void {
-    for (const session of this.#registry.list()) session.terminate("The server stops");
-    this.#ssh.close();
-    void this.#store.close();
-  }
-
   /** Serves SSH on a byte stream, e.g. the VM's management port; `sourceHost` is what sessions show. */
   acceptStream(stream: Duplex, sourceHost: string): void {
     this.#ssh.accept(stream, sourceHost);
   }
 
-  #openSession(client: SshClient): void {
+  /** Serves NETCONF to a peer whose transport has authenticated it (SSH, TLS, call home). */
+  openSession(client: SshClient, transport: string): void {
+    this.#openSession(client, transport);
+  }
+
+  /** Ends every session and stops listening. */
+  close(): void {
+    for (const session of this.registry.list()) session.terminate("The server stops");
+    this.#ssh.close();
+    void this.#store.close();
+  }
+
+  #openSession(client: SshClient, transport = "netconf-ssh"): void {
     const { log } = this.#options;
-    const id = this.#registry.takeId();
+    const id = this.registry.takeId();
+    const audit = (what: string, outcome: string): void =>
+      this.#audit.add({
+        event: "session",
+        user: client.username,
+        from: client.sourceHost,
+        session: id,
+        what,
+        outcome,
+      });
     try {
-      const session = new NetconfSession({
+      const session: NetconfSession = new NetconfSession({
         stream: client.stream,
         id,
-        transport: "netconf-ssh",
+        transport,
         username: client.username,
         sourceHost: client.sourceHost,
         capabilities: this.#capabilities,
-        registry: this.#registry,
+        registry: this.registry,
         handlers: this.#handlers,
         log,
-        onEnd: () => {
+        ...(client.groups === undefined ? {} : { groups: client.groups }),
+        onStart: () => {
+          audit("begin", "ok");
+          this.#baseEvents.sessionStart(session);
+        },
+        onEnd: (why, killedBy) => {
+          audit("end", why);
           this.operations.sessionEnded(session);
+          this.#baseEvents.sessionEnd(session, why, killedBy);
           client.end();
         },
       });
@@ -217,24 +270,4 @@ export class ManagementServer {
       client.end();
     }
   }
-}
-
-function makeHandlers(
-  operations: Operations,
-  registry: SessionRegistry,
-  modules: readonly YangModule[],
-): RpcHandlers {
-  const byName = new Map<string, RpcHandler>();
-  const ofNetconf = {
-    ...makeReadHandlers(operations),
-    ...makeEditHandlers(operations),
-    ...makeSessionHandlers(operations, registry),
-  };
-  for (const [name, handler] of Object.entries(ofNetconf)) {
-    byName.set(`${NS_NETCONF} ${name}`, handler);
-  }
-  byName.set(`${NS_MONITORING} get-schema`, makeGetSchema(operations.store, modules));
-  const namespaces = new Map(modules.map(({ name, namespace }) => [name, namespace]));
-  const namespaceOf: NamespaceOfModule = (module) => namespaces.get(module);
-  return { byName, namespaceOf };
 }

@@ -67,7 +67,7 @@ function formatCounters(counters: RpcCounters): string {
     leaf("in-rpcs", counters.inRpcs) +
     leaf("in-bad-rpcs", counters.inBadRpcs) +
     leaf("out-rpc-errors", counters.outRpcErrors) +
-    leaf("out-notifications", 0)
+    leaf("out-notifications", counters.outNotifications)
   );
 }
 
@@ -92,6 +92,21 @@ export function formatYangLibrary(modules: readonly YangModule[]): string {
     `${list.join("")}${imports.join("")}</module-set>` +
     "<schema><name>complete</name><module-set>complete</module-set></schema>" +
     `${datastores.join("")}${leaf("content-id", contentIdOf(modules))}</yang-library>`
+  );
+}
+
+/** Returns `modules-state`, which clients older than 2019 look for (RFC 7895). */
+export function formatModulesState(modules: readonly YangModule[]): string {
+  const list = modules.map(
+    (module) =>
+      `<module>${leaf("name", module.name)}${leaf("revision", module.revision ?? "")}` +
+      `${leaf("namespace", module.namespace)}` +
+      `${module.features.map((name) => leaf("feature", name)).join("")}` +
+      `${leaf("conformance-type", module.conformance)}</module>`,
+  );
+  return (
+    `<modules-state xmlns="${NS_YANG_LIBRARY}">` +
+    `${leaf("module-set-id", contentIdOf(modules))}${list.join("")}</modules-state>`
   );
 }
 

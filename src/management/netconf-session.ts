@@ -1,8 +1,8 @@
 /**
  * One NETCONF session over a byte stream, whatever carries it.
  *
- * Effect: reads and writes the stream. Requests run one after the other; a reply must be taken by
- * the peer before the next request is looked at, so a slow reader holds up only itself.
+ * Effect: reads and writes the stream. Requests run one after the other; a reply must be taken
+ * before the next request is looked at, so a slow reader holds up only itself.
  * Source: RFC 6241 §8.1, RFC 6242 §4. Limit: MESSAGE_BYTES_MAX, QUEUED_MESSAGES_MAX, and the times.
  */
 import type { Duplex } from "node:stream";
@@ -19,23 +19,31 @@ import {
 import { formatHello, HELLO_BYTES_MAX, parseClientHello } from "../lib/netconf/hello.ts";
 import type { RpcError } from "../lib/netconf/rpc-error.ts";
 import { formatBareErrorReply, inBase10, malformedMessage } from "../lib/netconf/rpc-error.ts";
+import { PRIVATE_CANDIDATE } from "./capabilities.ts";
+import type { SessionEnd } from "./core/base-events.ts";
 import { RpcAnswerer, type RpcHandlers } from "./rpc-answerer.ts";
 import type { RpcCounters, SessionEntry, SessionRegistry } from "./session-registry.ts";
+import { waitForDrain } from "./stream-drain.ts";
 
 /** Requests that wait before the stream is paused. */
 export const QUEUED_MESSAGES_MAX = 16;
 export const HELLO_TIMEOUT_MS = 30_000;
 /** A peer that takes nothing of a reply for so long is gone. */
 export const WRITE_STALL_MS = 120_000;
+/** A session that asks for nothing so long ends, unless it has subscribed to events. */
+export const IDLE_TIMEOUT_MS = 3_600_000;
+/** Bytes of events that may wait for a peer that does not read. */
+export const EVENT_BYTES_MAX: number = 4 * 1024 * 1024;
 /** Bytes that may wait in a stream that is paused; SSH's window allows 2 MiB. */
 export const PAUSED_BYTES_MAX: number = 4 * 1024 * 1024;
 
-/** The bounds above; a test gives smaller ones. */
 export interface SessionBounds {
   readonly helloTimeoutMs: number;
   readonly helloBytesMax: number;
   readonly writeStallMs: number;
   readonly pausedBytesMax: number;
+  readonly idleTimeoutMs?: number;
+  readonly eventBytesMax?: number;
 }
 
 const BOUNDS: SessionBounds = {
@@ -57,8 +65,10 @@ export interface SessionOptions {
   readonly log: Log;
   readonly limits?: FramingLimits;
   readonly bounds?: SessionBounds;
+  readonly groups?: readonly string[];
+  readonly onStart?: () => void;
   /** Called once, when the session is over. */
-  readonly onEnd: () => void;
+  readonly onEnd: (why: SessionEnd, killedBy: number | undefined) => void;
 }
 
 /** A session from its hello to its end. */
@@ -83,17 +93,24 @@ export class NetconfSession implements SessionEntry {
   #base: "1.0" | "1.1" | undefined;
   #queue: Buffer[] = [];
   #isBusy = false;
-  /** The framing is broken: the session ends when the requests before are answered. */
+  /** Set: the session ends when the requests before are answered. */
   #failure: FramingError | undefined;
   #isOver = false;
   #isHalfClosed = false;
   #stopWaiting: (() => void) | undefined;
+  #stopEvents: (() => void) | undefined;
+  #idleTimer: NodeJS.Timeout | undefined;
+  #why: SessionEnd = "dropped";
+  #killedBy: number | undefined;
+  hasPrivateCandidate = false;
+  readonly groups: readonly string[];
 
   constructor(options: SessionOptions) {
     this.id = options.id;
     this.transport = options.transport;
     this.username = options.username;
     this.sourceHost = options.sourceHost;
+    this.groups = options.groups ?? [];
     this.#options = options;
     this.#bounds = options.bounds ?? BOUNDS;
     this.#answerer = new RpcAnswerer(this, options.handlers, options.registry, options.log);
@@ -114,8 +131,46 @@ export class NetconfSession implements SessionEntry {
     stream.write(encodeEndOfMessage(formatHello(options.capabilities, this.id)));
   }
 
-  terminate(reason: string): void {
+  get isSubscribed(): boolean {
+    return this.#stopEvents !== undefined;
+  }
+
+  subscriptionStarts(stop: () => void): void {
+    if (this.#isOver) stop();
+    else this.#stopEvents = stop;
+  }
+
+  subscriptionEnds(): void {
+    this.#stopEvents = undefined;
+    this.#startIdleTimer();
+  }
+
+  /** A peer that lets too many events wait is gone. */
+  notify(text: string): void {
+    if (this.#isOver) return;
+    this.counters.outNotifications++;
+    this.#options.registry.totals.outNotifications++;
+    this.#write(text);
+    const bytesMax = this.#bounds.eventBytesMax ?? EVENT_BYTES_MAX;
+    if (this.#options.stream.writableLength > bytesMax) {
+      this.#drop("The peer does not read its events");
+    }
+  }
+
+  #startIdleTimer(): void {
+    clearTimeout(this.#idleTimer);
+    if (this.#isOver) return;
+    this.#idleTimer = setTimeout(() => {
+      if (this.isSubscribed) return;
+      this.#why = "timeout";
+      this.#drop("Nothing was asked for too long");
+    }, this.#bounds.idleTimeoutMs ?? IDLE_TIMEOUT_MS);
+  }
+
+  terminate(reason: string, killedBy?: number): void {
     this.#options.log.info("A session was ended", { session: this.id, reason });
+    this.#why = killedBy === undefined ? "other" : "killed";
+    this.#killedBy = killedBy;
     this.#finish(true);
   }
 
@@ -135,13 +190,15 @@ export class NetconfSession implements SessionEntry {
     if (this.#isOver) return;
     this.#isOver = true;
     clearTimeout(this.#helloTimer);
+    clearTimeout(this.#idleTimer);
+    this.#stopEvents?.();
     this.#queue = [];
     this.#stopWaiting?.();
     this.#options.registry.delete(this.id);
     // Ends after what was written; a peer that reads nothing is cut by the transport's own timer.
     if (isOurs) this.#options.stream.end();
     this.#options.stream.resume(); // What still comes is dropped; a paused stream would never close.
-    this.#options.onEnd();
+    this.#options.onEnd(this.#why, this.#killedBy);
   }
 
   #receive(chunk: Buffer): void {
@@ -178,11 +235,15 @@ export class NetconfSession implements SessionEntry {
     const hello = parseClientHello(message);
     if (!hello.ok) {
       this.#options.registry.inBadHellos++;
+      this.#why = "bad-hello";
       this.#drop(hello.error.message);
       return;
     }
     clearTimeout(this.#helloTimer);
     this.#base = hello.value.base;
+    this.hasPrivateCandidate = hello.value.capabilities.includes(PRIVATE_CANDIDATE);
+    this.#startIdleTimer();
+    this.#options.onStart?.();
     this.#options.log.info("A session began", { session: this.id, base: this.#base });
     if (this.#decoder instanceof ChunkDecoder) return;
     const rest = this.#decoder?.takeRest();
@@ -215,7 +276,9 @@ export class NetconfSession implements SessionEntry {
       const answer = await this.#answerer.answer(message, this.#base ?? "1.0");
       if (this.#isOver) break;
       const isTaken = this.#write(answer.text);
+      this.#startIdleTimer();
       if (answer.closes) {
+        this.#why = "closed";
         this.#finish(true);
         break;
       }
@@ -236,27 +299,9 @@ export class NetconfSession implements SessionEntry {
 
   /** Waits for the peer; false when it took nothing for WRITE_STALL_MS. */
   #drained(): Promise<boolean> {
-    const { stream } = this.#options;
     const { pausedBytesMax, writeStallMs } = this.#bounds;
-    stream.pause();
-    return new Promise((resolve) => {
-      let waiting = stream.writableLength;
-      const timer = setInterval(() => {
-        // Progress, however slow, is progress; but what a paused peer sends must stay bounded.
-        const isStuck = stream.writableLength >= waiting;
-        waiting = stream.writableLength;
-        if (isStuck || stream.readableLength > pausedBytesMax) settle(false);
-      }, writeStallMs);
-      const settle = (isTaken: boolean): void => {
-        clearInterval(timer);
-        stream.off("drain", onDrain);
-        this.#stopWaiting = undefined;
-        if (isTaken) stream.resume();
-        resolve(isTaken);
-      };
-      const onDrain = (): void => settle(true);
-      stream.once("drain", onDrain);
-      this.#stopWaiting = onDrain;
-    });
+    const { isDrained, stop } = waitForDrain(this.#options.stream, writeStallMs, pausedBytesMax);
+    this.#stopWaiting = stop;
+    return isDrained;
   }
 }

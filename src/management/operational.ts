@@ -9,6 +9,7 @@ import type { Log } from "../lib/base/log.ts";
 import { ok, type Result } from "../lib/base/result.ts";
 import { NS_MONITORING } from "../lib/netconf/names.ts";
 import type { RpcError } from "../lib/netconf/rpc-error.ts";
+import type { ConfigData } from "../lib/service/provider.ts";
 import type { XmlElement } from "../lib/xml/tree.ts";
 import type { YangModule } from "../lib/yang/module-list.ts";
 import type { Applier } from "./applier.ts";
@@ -17,7 +18,7 @@ import type { DataRoot } from "./data-node.ts";
 import { applyEdit } from "./edit-engine.ts";
 import type { EditNode } from "./edit-node.ts";
 import { readCanonicalXml, readConfigJson } from "./edit-payload.ts";
-import { formatNetconfState, formatYangLibrary } from "./monitoring-state.ts";
+import { formatModulesState, formatNetconfState, formatYangLibrary } from "./monitoring-state.ts";
 import type { SessionRegistry } from "./session-registry.ts";
 import { filterTouches } from "./subtree-filter.ts";
 
@@ -27,12 +28,21 @@ export interface OperationalOptions {
   readonly registry: SessionRegistry;
   readonly modules: readonly YangModule[];
   readonly capabilities: readonly string[];
+  /** State of the server itself, as RFC 7951 data; asked for only when the filter can select it. */
+  readonly providers?: readonly StateProvider[];
   readonly log: Log;
+}
+
+export interface StateProvider {
+  readonly name: string;
+  readonly namespace: string;
+  readonly read: () => ConfigData;
 }
 
 const OWN_ROOTS: readonly { readonly name: string; readonly namespace: string }[] = [
   { name: "netconf-state", namespace: NS_MONITORING },
   { name: "yang-library", namespace: "urn:ietf:params:xml:ns:yang:ietf-yang-library" },
+  { name: "modules-state", namespace: "urn:ietf:params:xml:ns:yang:ietf-yang-library" },
 ];
 
 /** Builds the operational tree on demand. */
@@ -50,6 +60,12 @@ export class OperationalState {
     const own = readCanonicalXml(store.schema, this.#formatOwn(filter));
     if (!own.ok) return own;
     edits.push(...own.value);
+    for (const provider of this.#options.providers ?? []) {
+      if (!this.#wants(provider.name, filter)) continue;
+      const state = readConfigJson(store.yang, store.schema, JSON.stringify(provider.read()), true);
+      if (!state.ok) return state;
+      edits.push(...state.value);
+    }
     if (this.#wantsMore(filter)) {
       const state = await this.#readApplier();
       if (!state.ok) return state;
@@ -60,21 +76,25 @@ export class OperationalState {
 
   #formatOwn(filter: XmlElement | undefined): string {
     const { capabilities, modules, registry, store } = this.#options;
-    const wanted = (name: string): boolean => {
-      const [node] = store.schema.roots.get(name) ?? [];
-      return node !== undefined && (filter === undefined || filterTouches(filter, node));
-    };
-    const monitoring = wanted("netconf-state")
+    const monitoring = this.#wants("netconf-state", filter)
       ? formatNetconfState(capabilities, modules, store.locks, registry)
       : "";
-    return monitoring + (wanted("yang-library") ? formatYangLibrary(modules) : "");
+    const libraries = this.#wants("yang-library", filter) ? formatYangLibrary(modules) : "";
+    const old = this.#wants("modules-state", filter) ? formatModulesState(modules) : "";
+    return monitoring + libraries + old;
+  }
+
+  #wants(name: string, filter: XmlElement | undefined): boolean {
+    const [node] = this.#options.store.schema.roots.get(name) ?? [];
+    return node !== undefined && (filter === undefined || filterTouches(filter, node));
   }
 
   #wantsMore(filter: XmlElement | undefined): boolean {
     if (filter === undefined) return true;
+    const own = [...OWN_ROOTS, ...(this.#options.providers ?? [])];
     return filter.children.some(
       ({ local, namespace }) =>
-        !OWN_ROOTS.some((root) => root.name === local && root.namespace === namespace),
+        !own.some((root) => root.name === local && root.namespace === namespace),
     );
   }
 

@@ -7,7 +7,7 @@
 import { AssertionFailure } from "../lib/base/assert.ts";
 import { describeError } from "../lib/base/errors.ts";
 import type { Log } from "../lib/base/log.ts";
-import type { Result } from "../lib/base/result.ts";
+import { err, type Result } from "../lib/base/result.ts";
 import type { NamespaceOfModule } from "../lib/netconf/error-path.ts";
 import { inBase10, protocolError, type RpcError, rpcErrorOf } from "../lib/netconf/rpc-error.ts";
 import { formatErrorBody, formatReply, parseRpc } from "../lib/netconf/rpc-message.ts";
@@ -30,6 +30,10 @@ export interface RpcHandlers {
   /** By namespace and name: `${namespace} ${name}`. */
   readonly byName: ReadonlyMap<string, RpcHandler>;
   readonly namespaceOf: NamespaceOfModule;
+  /** Says no to what the session may not run. */
+  readonly refuse?: (call: RpcCall) => RpcError | undefined;
+  /** Told about each operation that was run or refused. */
+  readonly onDone?: (call: RpcCall, error: RpcError | undefined) => void;
 }
 
 export interface Answer {
@@ -70,7 +74,10 @@ export class RpcAnswerer {
       return { text: this.#refusal(rpc, error, base), closes: false };
     }
     const scope = { ...rpc.declared, ...operation.declared };
-    const result = await this.#run(handler, { session: this.#session, operation, scope });
+    const call = { session: this.#session, operation, scope };
+    const denied = this.#handlers.refuse?.(call);
+    const result = denied === undefined ? await this.#run(handler, call) : err(denied);
+    this.#handlers.onDone?.(call, result.ok ? undefined : result.error);
     if (!result.ok) return { text: this.#refusal(rpc, result.error, base), closes: false };
     return { text: formatReply(rpc, result.value), closes: operation.local === CLOSE_SESSION };
   }

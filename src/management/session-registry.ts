@@ -25,8 +25,15 @@ export interface SessionEntry {
   readonly groups?: readonly string[];
   /** Edits and commits a candidate of its own. */
   readonly hasPrivateCandidate?: boolean;
-  /** Ends the session at once. */
-  terminate(reason: string): void;
+  /** Sends an event, if the transport carries any. */
+  notify?(text: string): void;
+  readonly isSubscribed?: boolean;
+  /** A subscription began; the session calls `stop` when it ends. */
+  subscriptionStarts?(stop: () => void): void;
+  /** The subscription is over, the session is not. */
+  subscriptionEnds?(): void;
+  /** Ends the session at once; `killedBy` is the session that wants it. */
+  terminate(reason: string, killedBy?: number): void;
 }
 
 /** All sessions that said hello or will. */

@@ -29,6 +29,8 @@ export interface SshClient {
   readonly stream: Duplex;
   readonly username: string;
   readonly sourceHost: string;
+  /** Groups that the transport knows. */
+  readonly groups?: readonly string[];
   /** Ends the connection when the stream is flushed, or after a while. */
   readonly end: () => void;
   /** Calls the listener when the connection is gone; a paused stream would never say so. */

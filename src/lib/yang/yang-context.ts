@@ -13,7 +13,6 @@
  *     candidate.newPath("/ietf-nat:nat/instances/instance[id='1']/name", "red");
  *     const problem = yang.validate(candidate);               // undefined: valid
  *     const rpc = yang.parseOperation(xml, "rpc");            // <request-offload …>, or "reply", …
- *     const whole = yang.parseNetconfRpc(xml);                // with its <rpc> envelope
  *     const schema = yang.walkSchema();                       // .child(parent, namespace, name)
  *
  * Effect: owns C memory; `destroy()` ends it, and every tree of it. Calls block: 10,000 list
@@ -241,13 +240,12 @@ export class YangContext {
   }
 
   /** Adds what `default` statements say, without looking at anything else. */
-  addDefaults(tree: DataTree, options: { readonly withState?: boolean } = {}): void {
+  addDefaults(tree: DataTree): void {
     const { constants, functions } = this.library;
     const first = new BigUint64Array([tree.first]);
-    const flags = options.withState === true ? 0 : constants.LYD_IMPLICIT_NO_STATE;
-    const code = functions.lyd_new_implicit_all(first, this.pointer, flags, null);
+    const flags = constants.LYD_IMPLICIT_NO_STATE;
+    functions.lyd_new_implicit_all(first, this.pointer, flags, null);
     tree.replaceFirst(first[0] ?? NULL_POINTER);
-    if (code !== 0) takeErrors(this.library, this.pointer);
   }
 
   /** Parses and validates an operation without envelope. References look into `dependencies`. */

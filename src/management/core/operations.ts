@@ -12,53 +12,26 @@
  */
 import { err, ok, type Result } from "../../lib/base/result.ts";
 import { protocolError, type RpcError } from "../../lib/netconf/rpc-error.ts";
-import type { XmlElement } from "../../lib/xml/tree.ts";
-import type { CommitResult, ConfigStore } from "../config-store.ts";
+import type { ConfigStore } from "../config-store.ts";
 import { type DataRoot, EMPTY_ROOT } from "../data-node.ts";
-import type { DefaultOperation, EditNode } from "../edit-node.ts";
 import type { DatastoreName } from "../locks.ts";
 import type { OperationalState } from "../operational.ts";
-import type { SessionEntry, SessionRegistry } from "../session-registry.ts";
+import type { SessionEntry } from "../session-registry.ts";
 import type { Access } from "./access.ts";
 import type { Candidate } from "./candidate.ts";
+import { withDefaults } from "./defaults.ts";
 import { diffRoots } from "./diff.ts";
 import type { Actor } from "./journal-record.ts";
-import type { ConfirmRequest } from "./pending-commit.ts";
-
-export type TestOption = "unchecked" | "set" | "test-then-set" | "test-only";
-
-export interface EditRequest {
-  readonly target: DatastoreName;
-  readonly edits: readonly EditNode[];
-  readonly defaultOperation: DefaultOperation;
-  /** Of a candidate; running and startup are always validated. Default: unchecked. */
-  readonly testOption?: TestOption;
-  readonly comment?: string;
-  /** Looked at with the datastore as it is when the edit has its turn (If-Match …). */
-  readonly precondition?: (root: DataRoot) => RpcError | undefined;
-}
-
-export interface CommitRequest {
-  readonly confirm?: ConfirmRequest;
-  readonly persistId?: string;
-  readonly comment?: string;
-}
-
-export interface ReadRequest {
-  readonly datastore: DatastoreName | "operational";
-  /** A subtree filter: what it cannot select need not be collected. It is not applied here. */
-  readonly hint?: XmlElement | undefined;
-}
-
-/** An operation of a module, by RFC 7951 values. Registered by its name, "module:name". */
-export type OperationHandler = (
-  session: SessionEntry,
-  input: Readonly<Record<string, unknown>>,
-) => Promise<Result<Readonly<Record<string, unknown>> | undefined, RpcError>>;
+import type {
+  CommitRequest,
+  EditRequest,
+  OperationHandler,
+  ReadRequest,
+} from "./operation-types.ts";
+import { type CommitResult, NOTHING_DONE } from "./running.ts";
 
 export interface OperationsOptions {
   readonly store: ConfigStore;
-  readonly registry: SessionRegistry;
   readonly operational: OperationalState;
   readonly accessOf: (session: SessionEntry) => Access;
 }
@@ -111,13 +84,14 @@ export class Operations {
 
   /** Returns what the session may see of a datastore. */
   async read(session: SessionEntry, request: ReadRequest): Promise<Result<DataRoot, RpcError>> {
-    const { datastore, hint } = request;
-    const access = this.accessOf(session);
-    if (datastore === "operational") {
-      const root = await this.#options.operational.read(hint);
-      return root.ok ? ok(access.prune(root.value)) : root;
-    }
-    return ok(access.prune(this.rootOf(session, datastore)));
+    const { datastore, hint, withDefaults: mode = "explicit" } = request;
+    const { schema, yang } = this.store;
+    const root =
+      datastore === "operational"
+        ? await this.#options.operational.read(hint)
+        : ok(this.rootOf(session, datastore));
+    const whole = root.ok ? withDefaults(yang, schema, root.value, mode) : root;
+    return whole.ok ? ok(this.accessOf(session).prune(whole.value)) : whole;
   }
 
   /** The datastore itself, with all that is in it. */
@@ -149,11 +123,11 @@ export class Operations {
       const problem = this.store.validate(next.value);
       if (problem !== undefined) return err(problem);
     }
-    if (testOption === "test-only") return ok(NOTHING);
+    if (testOption === "test-only") return ok(NOTHING_DONE);
     if (target === "startup") return this.#saveStartup(session, next.value);
     const isSaid = edits.length > 0 || defaultOperation === "replace";
     if (isSaid) this.candidateOf(session).set(next.value);
-    return ok(NOTHING);
+    return ok(NOTHING_DONE);
   }
 
   #testOnly(
@@ -165,7 +139,7 @@ export class Operations {
     if (!next.ok) return next;
     const problem =
       this.#refuseChanges(session, base, next.value) ?? this.store.validate(next.value);
-    return problem === undefined ? ok(NOTHING) : err(problem);
+    return problem === undefined ? ok(NOTHING_DONE) : err(problem);
   }
 
   /** Replaces a datastore as a whole. */
@@ -181,7 +155,7 @@ export class Operations {
     if (denied !== undefined) return err(denied);
     if (target === "startup") return this.#saveStartup(session, root);
     this.candidateOf(session).set(root);
-    return ok(NOTHING);
+    return ok(NOTHING_DONE);
   }
 
   async deleteStartup(session: SessionEntry): Promise<RpcError | undefined> {
@@ -295,7 +269,7 @@ export class Operations {
     root: DataRoot,
   ): Promise<Result<CommitResult, RpcError>> {
     const problem = await this.store.saveStartup(root, this.actorOf(session));
-    return problem === undefined ? ok(NOTHING) : err(problem);
+    return problem === undefined ? ok(NOTHING_DONE) : err(problem);
   }
 
   #refuseLocked(session: SessionEntry, names: readonly DatastoreName[]): RpcError | undefined {
@@ -308,5 +282,3 @@ export class Operations {
     return this.accessOf(session).refuseChanges(diffRoots(before, after));
   }
 }
-
-const NOTHING: CommitResult = { late: [], commitId: undefined };

@@ -10,16 +10,6 @@ import { err, ok, type Result } from "../../lib/base/result.ts";
 import { applicationError, type RpcError, rpcErrorOf } from "../../lib/netconf/rpc-error.ts";
 import type { ConfigData } from "../../lib/service/provider.ts";
 import type { Applier, ApplyOutcome } from "../applier.ts";
-import type { ChangeRequest } from "../config-store.ts";
-import type { DataRoot } from "../data-node.ts";
-import type { Change } from "./diff.ts";
-
-export interface ApplyPlan {
-  readonly before: DataRoot;
-  readonly after: DataRoot;
-  readonly changes: readonly Change[];
-  readonly request: ChangeRequest;
-}
 
 /** Without applier it is only stored. `store` makes it durable and visible. */
 export async function applyPlan(

@@ -54,6 +54,6 @@ function killSession(
   if (victim.id === session.id) {
     return err(protocolError("invalid-value", "A session ends itself by close-session", { info }));
   }
-  victim.terminate(`Session ${session.id} killed it`);
+  victim.terminate(`Session ${session.id} killed it`, session.id);
   return ok(OK_BODY);
 }
