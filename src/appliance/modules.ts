@@ -11,7 +11,7 @@ export const APPLIANCE_MODULES: readonly YangModuleRequest[] = [
   { name: "ietf-ipv6-unicast-routing" },
   { name: "flowlift-interfaces" },
   { name: "flowlift-interfaces-deviations" },
-  { name: "ietf-system" },
+  { name: "ietf-system", features: ["authentication", "local-users"] },
   { name: "flowlift-system" },
   { name: "flowlift-system-deviations" },
   { name: "ietf-nat", features: ["basic-nat44", "napt44", "dst-nat"] },

@@ -71,7 +71,6 @@ export interface SessionOptions {
   readonly onEnd: (why: SessionEnd, killedBy: number | undefined) => void;
 }
 
-/** A session from its hello to its end. */
 export class NetconfSession implements SessionEntry {
   readonly id: number;
   readonly transport: string;

@@ -11,9 +11,7 @@
  *     parsed.value.free();
  *
  *     candidate.newPath("/ietf-nat:nat/instances/instance[id='1']/name", "red");
- *     const problem = yang.validate(candidate);               // undefined: valid
  *     const rpc = yang.parseOperation(xml, "rpc");            // <request-offload …>, or "reply", …
- *     const schema = yang.walkSchema();                       // .child(parent, namespace, name)
  *
  * Effect: owns C memory; `destroy()` ends it, and every tree of it. Calls block: 10,000 list
  * entries take some 100 ms, an offload request of one flow some 20 µs. One context serves one
