@@ -1,8 +1,9 @@
 /** A real controller and a real bridge: what NETCONF changes, the bridge opens and closes, over restarts of both. */
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { findProjectRoot } from "../../src/lib/base/project-root.ts";
 import { ControllerSite, MAIN, type Running } from "../controller/controller-process.ts";
 import { BridgeSite } from "../offload-bridge/bridge-site.ts";
 import { eventually } from "../serial/eventually.ts";
@@ -153,4 +154,64 @@ test("what cannot hold is refused in words, and changes nothing", async () => {
   expect(vms.vms).toHaveLength(1);
   await must("tenant", "remove", "green", "--force");
   expect(JSON.parse(await must("vm", "list", "--json"))).toEqual({ vms: [] });
+});
+
+const HOOK = join(findProjectRoot(), "examples", "deploy", "libvirt-hook-qemu");
+
+/** The domain that `flowlift deploy libvirt` makes, with the tap that libvirt adds when it starts. */
+async function runningDomain(): Promise<string> {
+  const words = ["deploy", "libvirt", "--name", "green/gw", "--disk", "/srv/disk.qcow2"];
+  const nic = ["--nic", "52:54:00:00:00:01=inside@br0", "--socket-directory", ports];
+  const child = spawnSync(process.execPath, [MAIN, ...words, ...nic], { encoding: "utf8" });
+  return child.stdout.replace(
+    '<model type="virtio"/>',
+    '<target dev="tap1"/><model type="virtio"/>',
+  );
+}
+
+/** As libvirt calls it: guest, operation, sub-operation, extra argument; the domain on standard input. */
+function callHook(operation: string, subOperation: string, domain: string): Outcome {
+  const program = join(controller.directory, "flowlift");
+  writeFileSync(program, `#!/bin/sh\nexec ${process.execPath} ${MAIN} "$@"\n`, { mode: 0o755 });
+  const env = {
+    PATH: "/nowhere:/usr/bin:/bin",
+    FLOWLIFT: program,
+    FLOWLIFT_CONNECTION: join(controller.directory, "run", "netconf.json"),
+  };
+  const words = [HOOK, "green-gw", operation, subOperation, "-"];
+  const { status, stdout, stderr } = spawnSync("sh", words, {
+    input: domain,
+    env,
+    encoding: "utf8",
+  });
+  return { code: status, stdout, stderr };
+}
+
+test("libvirt's hook attaches a domain that started and detaches it when it ended", async () => {
+  const running = await controller.start();
+  await must("tenant", "add", tenantFile());
+  const domain = await runningDomain();
+  const silent = { code: 0, stdout: "", stderr: "" };
+  const listed = async (): Promise<unknown> => JSON.parse(await must("vm", "list", "--json"));
+  for (const [operation, subOperation] of [
+    ["prepare", "begin"],
+    ["start", "begin"],
+    ["started", "begin"],
+    ["reconnect", "begin"], // It is there already.
+  ] as const) {
+    expect(callHook(operation, subOperation, domain)).toEqual(silent);
+  }
+  const socketPath = join(ports, "green", "gw", "offload.sock");
+  const vnics = [{ mac: "52:54:00:00:00:01", segment: "inside", port: "tap1" }];
+  expect(await listed()).toMatchObject({
+    vms: [{ tenant: "green", name: "gw", socketPath, vnics }],
+  });
+  for (const operation of ["stopped", "release"]) {
+    expect(callHook(operation, "end", domain)).toEqual(silent);
+  }
+  expect(await listed()).toEqual({ vms: [] });
+  expect(callHook("started", "begin", "<domain><name>other</name></domain>")).toEqual(silent);
+  running.child.kill("SIGKILL");
+  await running.exited;
+  expect(callHook("started", "begin", domain).code).toBe(0); // The guest starts all the same.
 });
