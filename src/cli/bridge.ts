@@ -19,6 +19,7 @@ export async function run(args: readonly string[]): Promise<number> {
   }
   const stopped = waitForStop();
   const bridge = await startBridge(readSettingsFile(file), createLog("bridge"));
+  process.on("SIGHUP", () => bridge.reload());
   process.stdout.write("READY\n");
   await stopped;
   await bridge.close();

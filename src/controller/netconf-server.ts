@@ -4,9 +4,10 @@
  * Effect: reads and writes the state directory, listens. The configuration file is what a controller begins
  * with that has no datastore yet (day 0); from then on the datastore is the truth, over restarts too.
  */
-import { existsSync, mkdirSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { FlowliftError } from "../lib/base/errors.ts";
+import { makeFolder } from "../lib/base/folders.ts";
 import type { Log } from "../lib/base/log.ts";
 import { findProjectRoot } from "../lib/base/project-root.ts";
 import { defaultYangDirectories } from "../lib/yang/yang-directories.ts";
@@ -40,7 +41,7 @@ export function hasDatastore(stateDirectory: string): boolean {
 export async function serveNetconf(options: NetconfOptions): Promise<ManagementServer> {
   const { applier, operator, listen, log } = options;
   const stateDirectory = join(options.stateDirectory, DATASTORES);
-  mkdirSync(stateDirectory, { recursive: true, mode: 0o700 });
+  makeFolder(stateDirectory, 0o700);
   const server = await ManagementServer.start({
     searchDirectories: defaultYangDirectories(findProjectRoot()),
     modules: [{ name: "flowlift-controller" }],

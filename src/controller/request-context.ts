@@ -1,5 +1,5 @@
 /** What every request handler is given, and what it answers. Pure: types only. */
-import type { OffloadReply } from "../offload-protocol/messages.ts";
+import type { OffloadFlow, OffloadReply } from "../offload-protocol/messages.ts";
 import type { ReplyToken } from "./core-effect.ts";
 import type { HostCore } from "./host-core.ts";
 import type { VmState } from "./vm-state.ts";
@@ -12,6 +12,8 @@ export interface RequestContext {
   readonly token: ReplyToken;
   readonly receivedMs: number;
   readonly nowMs: number;
+  /** How many bytes a held flow takes at most in an answer. */
+  flowBytesMax(flow: OffloadFlow): number;
 }
 
 export type RequestOutcome =

@@ -5,7 +5,7 @@
  * Limit: one connection for each socket; a newer one takes the place of the older.
  */
 import { existsSync, lstatSync, unlinkSync } from "node:fs";
-import { createServer, type Server, type Socket } from "node:net";
+import { connect, createServer, type Server, type Socket } from "node:net";
 import { FlowliftError } from "../lib/base/errors.ts";
 import { CBOR_ENVELOPE, CBOR_ERROR, CBOR_REPLY } from "../offload-protocol/codec-cbor.ts";
 import { encodeMarker, encodeMessage, FrameDecoder } from "../offload-protocol/framing.ts";
@@ -27,10 +27,15 @@ export interface SerialListenerOptions {
 }
 
 /** Listens; a stale socket file is replaced. Throws PORT_IN_USE. */
-export function serveSerial(options: SerialListenerOptions): Promise<Server> {
+export async function serveSerial(options: SerialListenerOptions): Promise<Server> {
   const { path } = options;
   // What an earlier run left is replaced; a file that is no socket is not ours to remove.
-  if (existsSync(path) && lstatSync(path).isSocket()) unlinkSync(path);
+  if (existsSync(path) && lstatSync(path).isSocket()) {
+    if (await isServed(path)) {
+      throw new FlowliftError("PORT_IN_USE", `Somebody listens on "${path}" already`);
+    }
+    unlinkSync(path);
+  }
   let current: Socket | undefined;
   const server = createServer((socket) => {
     current?.destroy();
@@ -43,6 +48,18 @@ export function serveSerial(options: SerialListenerOptions): Promise<Server> {
       reject(new FlowliftError("PORT_IN_USE", `Cannot listen on "${path}"`, { cause }));
     });
     server.listen(path, () => resolve(server));
+  });
+}
+
+/** Whether somebody accepts connections. */
+function isServed(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
   });
 }
 

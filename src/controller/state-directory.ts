@@ -1,21 +1,18 @@
 /** What the controller keeps over restarts beside its journal: numbers of names, a token. Effect: reads and writes files. */
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { FlowliftError } from "../lib/base/errors.ts";
+import { makeFolder } from "../lib/base/folders.ts";
 import { IdRegistry, type IdRegistryData } from "./id-registry.ts";
 import { replaceFile } from "./journal.ts";
 
 const IDS_NAME = "ids.json";
 export const TOKEN_CHARACTERS_MIN = 32;
 
-/** Makes the directory if it is missing. Throws STATE_FILE_UNREADABLE. */
+/** Makes the directory if it is missing. Throws STATE_FILE_UNWRITABLE. */
 export function openStateDirectory(path: string): void {
-  try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
-  } catch (cause) {
-    throw new FlowliftError("STATE_FILE_UNREADABLE", `Cannot make "${path}"`, { cause });
-  }
+  makeFolder(path, 0o700);
 }
 
 export function readIds(stateDirectory: string): IdRegistry {

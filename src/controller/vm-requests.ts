@@ -5,12 +5,13 @@
  * Limit: RESULTS_PER_WITHDRAW_MAX results in one answer; the events tell of the rest.
  */
 import { assert } from "../lib/base/assert.ts";
-import type {
-  HeldFlow,
-  OffloadReply,
-  OffloadRequest,
-  WithdrawResult,
-  WithdrawSelection,
+import {
+  type HeldFlow,
+  MESSAGE_BYTES_MAX,
+  type OffloadReply,
+  type OffloadRequest,
+  type WithdrawResult,
+  type WithdrawSelection,
 } from "../offload-protocol/messages.ts";
 import { flowKey, NO_COUNTERS } from "./flow-key.ts";
 import type { FlowRecord } from "./flow-record.ts";
@@ -22,6 +23,8 @@ import { WITHDRAWS_WAITING_MAX } from "./vm-state.ts";
 
 /** Keeps the answer within MESSAGE_BYTES_MAX. */
 export const RESULTS_PER_WITHDRAW_MAX = 4096;
+/** Bytes of the flows in an answer to `get-flows`, which leaves room for what stands around them. */
+export const PAGE_BYTES_MAX: number = MESSAGE_BYTES_MAX - 4096;
 
 /** Carries out one request that was validated. */
 export function handleRequest(context: RequestContext, request: OffloadRequest): RequestOutcome {
@@ -135,9 +138,10 @@ function select(
 }
 
 function getFlows(
-  { core, state, nowMs }: RequestContext,
+  context: RequestContext,
   request: OffloadRequest & { kind: "get-flows" },
 ): OffloadReply {
+  const { core, state, nowMs } = context;
   const { after } = request;
   if (after === undefined || state.snapshot === undefined) {
     const records = [...core.table.ofVm(state.vm.key).values()];
@@ -150,7 +154,7 @@ function getFlows(
     (compare(record.epoch, after.epoch) || compare(record.flowId, after.flowId)) > 0;
   // Of what ended since, an event later than `asOfSequence` tells.
   const rest = records.filter((record) => record.phase.kind !== "closed" && isAfter(record));
-  const page = rest.slice(0, request.limit);
+  const page = fitPage(context, rest, request.limit);
   const more = rest.length > page.length;
   if (!more) state.snapshot = undefined;
   return {
@@ -159,6 +163,22 @@ function getFlows(
     more,
     flows: page.map((record) => toHeldFlow(record, nowMs)),
   };
+}
+
+/** Returns as many as the limit and a message take; at least one. */
+function fitPage(
+  { flowBytesMax }: RequestContext,
+  records: readonly FlowRecord[],
+  limit: number,
+): readonly FlowRecord[] {
+  let bytes = 0;
+  const page: FlowRecord[] = [];
+  for (const record of records) {
+    bytes += flowBytesMax(record.flow);
+    if (page.length >= limit || (bytes > PAGE_BYTES_MAX && page.length > 0)) break;
+    page.push(record);
+  }
+  return page;
 }
 
 function compare<T extends string | bigint>(a: T, b: T): number {

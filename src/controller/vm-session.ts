@@ -190,7 +190,8 @@ export class VmSession {
       // A later session knows nothing of this question.
       if (this.#session.own === own && this.isOpen) this.#answer(messageId, reply);
     });
-    const context = { core, state, token, receivedMs, nowMs: clock.nowMs() };
+    const { flowBytesMax } = this.#codec;
+    const context = { core, state, token, receivedMs, nowMs: clock.nowMs(), flowBytesMax };
     const outcome = handleRequest(context, request);
     if (outcome.kind !== "later") dropToken(token);
     if (outcome.kind === "reply") this.#answer(messageId, outcome.reply);

@@ -3,12 +3,12 @@
  *
  * Effect: opens and closes sockets, makes calls. Limit: VMS_MAX links.
  */
-import type { Client } from "@grpc/grpc-js";
 import { MONOTONIC_CLOCK } from "../lib/base/clock.ts";
 import { FlowliftError } from "../lib/base/errors.ts";
 import type { Log } from "../lib/base/log.ts";
 import { openSerialPort } from "../lib/serial/open-port.ts";
 import type { SerialPort } from "../lib/serial/port.ts";
+import type { ClientSource } from "./channel.ts";
 import type { VmLimits } from "./limits.ts";
 import { type BridgeVm, VMS_MAX } from "./settings.ts";
 import { UpstreamCall } from "./upstream-call.ts";
@@ -30,13 +30,13 @@ export function linkKey({ tenant, vm }: { readonly tenant: string; readonly vm: 
 
 /** Links by `TENANT/VM`. */
 export class LinkSet {
-  readonly #client: Client;
+  readonly #source: ClientSource;
   readonly #limits: VmLimits;
   readonly #log: Log;
   readonly #links = new Map<string, Link>();
 
-  constructor(client: Client, limits: VmLimits, log: Log) {
-    this.#client = client;
+  constructor(source: ClientSource, limits: VmLimits, log: Log) {
+    this.#source = source;
     this.#limits = limits;
     this.#log = log;
   }
@@ -59,7 +59,7 @@ export class LinkSet {
     }
     const { socketPath: path, mode, tenant, vm: name } = vm;
     const port = await openSerialPort({ kind: "unix", path, mode }, this.#log);
-    const call = new UpstreamCall(this.#client, { tenant, vm: name }, this.#log);
+    const call = new UpstreamCall(this.#source, { tenant, vm: name }, this.#log);
     const outputs = {
       sendUpstream: call.send.bind(call),
       writeSerial: port.write.bind(port),
@@ -85,6 +85,11 @@ export class LinkSet {
     this.#links.delete(key);
     link.call.stop();
     await link.port.close();
+  }
+
+  /** Ends every call, so that it is made again by the channel's present client. */
+  callAgain(): void {
+    for (const { call } of this.#links.values()) call.callAgain();
   }
 
   async close(): Promise<void> {

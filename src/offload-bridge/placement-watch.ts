@@ -3,7 +3,7 @@
  *
  * Effect: a gRPC call on the shared channel. While it is away, what was placed stays.
  */
-import { type Client, type ClientDuplexStream, type ServiceError, status } from "@grpc/grpc-js";
+import { type ClientDuplexStream, type ServiceError, status } from "@grpc/grpc-js";
 import type { Log } from "../lib/base/log.ts";
 import {
   encodeProblems,
@@ -12,6 +12,7 @@ import {
   type PlacementProblem,
   WATCH_PATH,
 } from "../offload-protocol/placements.ts";
+import type { ClientSource } from "./channel.ts";
 import { RETRY_MAX_MS, RETRY_MIN_MS } from "./upstream-call.ts";
 
 /** A controller that knows no placements is asked again after this long. */
@@ -20,7 +21,7 @@ export const UNKNOWN_RETRY_MS = 30_000;
 type Call = ClientDuplexStream<readonly PlacementProblem[], readonly Placement[]>;
 
 export interface PlacementWatchOptions {
-  readonly client: Client;
+  readonly source: ClientSource;
   readonly log: Log;
   readonly onPlacements: (placements: readonly Placement[]) => void;
   /** What is told when a call begins. */
@@ -40,11 +41,11 @@ export class PlacementWatch {
   }
 
   start(): void {
-    const { client, onPlacements, problems } = this.#options;
+    const { source, onPlacements, problems } = this.#options;
     const decode = PLACEMENT_SERVICE["watch"]?.responseDeserialize as (
       bytes: Buffer,
     ) => readonly Placement[];
-    const call: Call = client.makeBidiStreamRequest(WATCH_PATH, encodeProblems, decode, {});
+    const call: Call = source.client.makeBidiStreamRequest(WATCH_PATH, encodeProblems, decode, {});
     this.#call = call;
     call.on("data", (placements: readonly Placement[]) => {
       this.#failures = 0;
@@ -58,6 +59,11 @@ export class PlacementWatch {
   /** Tells the controller what cannot be opened. */
   report(problems: readonly PlacementProblem[]): void {
     this.#call?.write(problems);
+  }
+
+  /** Ends the call; the next one follows at once. */
+  callAgain(): void {
+    this.#call?.cancel();
   }
 
   stop(): void {

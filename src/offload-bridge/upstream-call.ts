@@ -3,7 +3,7 @@
  *
  * Effect: a gRPC call on a shared channel. Limit: one call at a time; RETRY_MAX_MS between two.
  */
-import { type Client, type ClientDuplexStream, type ServiceError, status } from "@grpc/grpc-js";
+import { type ClientDuplexStream, type ServiceError, status } from "@grpc/grpc-js";
 import type { Log } from "../lib/base/log.ts";
 import {
   ATTACH_PATH,
@@ -13,6 +13,7 @@ import {
   type UpstreamFrame,
   type VmStamp,
 } from "../offload-protocol/upstream.ts";
+import type { ClientSource } from "./channel.ts";
 
 export const RETRY_MIN_MS = 100;
 export const RETRY_MAX_MS = 2_000;
@@ -26,7 +27,7 @@ export class UpstreamCall {
   onOpen: () => void = () => {};
   onFrame: (frame: UpstreamFrame) => void = () => {};
   onClose: () => void = () => {};
-  readonly #client: Client;
+  readonly #source: ClientSource;
   readonly #stamp: VmStamp;
   readonly #log: Log;
   #call: Call | undefined;
@@ -35,8 +36,8 @@ export class UpstreamCall {
   #lastReason = "";
   #stopped = false;
 
-  constructor(client: Client, stamp: VmStamp, log: Log) {
-    this.#client = client;
+  constructor(source: ClientSource, stamp: VmStamp, log: Log) {
+    this.#source = source;
     this.#stamp = stamp;
     this.#log = log;
   }
@@ -52,7 +53,7 @@ export class UpstreamCall {
     const decode = UPSTREAM_SERVICE["attach"]?.responseDeserialize as (
       bytes: Buffer,
     ) => UpstreamFrame;
-    const call: Call = this.#client.makeBidiStreamRequest(
+    const call: Call = this.#source.client.makeBidiStreamRequest(
       ATTACH_PATH,
       encodeFrame,
       decode,
@@ -76,6 +77,11 @@ export class UpstreamCall {
     call.write(frame, () => {
       if (this.#call === call) this.#queuedBytes -= cost;
     });
+  }
+
+  /** Ends the call; the next one follows at once. */
+  callAgain(): void {
+    this.#call?.cancel();
   }
 
   stop(): void {

@@ -14,6 +14,7 @@ import { VmState } from "../../src/controller/vm-state.ts";
 import type { DriverCapabilities } from "../../src/fast-path/driver.ts";
 import { findProjectRoot } from "../../src/lib/base/project-root.ts";
 import type { IpAddress, MacAddress } from "../../src/lib/inet/address.ts";
+import { codecOf } from "../../src/offload-protocol/message-codec.ts";
 import type {
   Epoch,
   FlowDirection,
@@ -158,7 +159,9 @@ export class World {
 
   context(key?: string): RequestContext {
     const { core, nowMs } = this;
-    return { core, state: this.vm(key), token: ++this.#token, receivedMs: nowMs, nowMs };
+    const { flowBytesMax } = codecOf("xml");
+    const token = ++this.#token;
+    return { core, state: this.vm(key), token, receivedMs: nowMs, nowMs, flowBytesMax };
   }
 
   /** Sends a request; a later answer is found in `replies` under the token that is returned. */

@@ -1,8 +1,10 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { encodeChunked } from "../../src/lib/netconf/framing.ts";
 import {
   encodeMarker,
   encodeMessage,
+  escapeMessage,
   FrameDecoder,
   type FrameItem,
   MARKER_BYTES,
@@ -209,4 +211,56 @@ test("skipToMarker() drops messages up to the next marker, and keeps a marker th
   decoder.push(MARKER.subarray(0, 5));
   decoder.skipToMarker();
   expect(readable(decoder.push(MARKER.subarray(5)))).toEqual([`M:${ID}`]);
+});
+
+test("bytes that would be a marker or an escape travel escaped, and come back", () => {
+  const message = Buffer.from([0xfe, 0xff, 0x00, 0x01, 0xfe, 0xfe, 0xff, 0x41]);
+  const wire = encodeMessage(message);
+  expect(wire.includes(0xff)).toBe(false);
+  expect(wire.toString("hex")).toBe(
+    `${Buffer.from("\n#13\n").toString("hex")}fe00fe010001fe00fe00fe0141${Buffer.from("\n##\n").toString("hex")}`,
+  );
+  for (let cut = 0; cut <= wire.length; cut++) {
+    const decoder = new FrameDecoder();
+    decoder.push(MARKER);
+    const items = [...decoder.push(wire.subarray(0, cut)), ...decoder.push(wire.subarray(cut))];
+    expect(items).toEqual([{ kind: "message", bytes: message }]);
+  }
+});
+
+test(`every message survives its escapes, in chunks of any size (${RUNS} cases)`, () => {
+  const risky = fc.array(fc.constantFrom(0, 1, 0x23, 0x0a, 0xfd, 0xfe, 0xff), { minLength: 1 });
+  fc.assert(
+    fc.property(risky, fc.integer({ min: 1, max: 5 }), (bytes, chunkBytes) => {
+      const decoder = new FrameDecoder();
+      decoder.push(MARKER);
+      const wire = encodeChunked(escapeMessage(Buffer.from(bytes)), chunkBytes);
+      expect(decoder.push(wire)).toEqual([{ kind: "message", bytes: Buffer.from(bytes) }]);
+    }),
+    { numRuns: RUNS },
+  );
+});
+
+test("an escape byte before anything but 0x00 and 0x01 is a violation", () => {
+  for (const payload of ["fe02", "fe", "41fefe00"]) {
+    const decoder = new FrameDecoder();
+    decoder.push(MARKER);
+    const bytes = Buffer.from(payload, "hex");
+    const wire = Buffer.concat([
+      Buffer.from(`\n#${bytes.length}\n`),
+      bytes,
+      Buffer.from("\n##\n\n#1\nz\n##\n"),
+    ]);
+    expect(readable(decoder.push(wire))).toEqual(["v:escape-malformed"]);
+  }
+});
+
+test("a message's bound counts the bytes that travel", () => {
+  const limits = { messageBytesMax: 8, chunkBytesMax: 8 };
+  const fits = new FrameDecoder(limits);
+  fits.push(MARKER);
+  expect(fits.push(encodeMessage(Buffer.alloc(4, 0xff)))).toHaveLength(1);
+  const exceeds = new FrameDecoder(limits);
+  exceeds.push(MARKER);
+  expect(readable(exceeds.push(encodeMessage(Buffer.alloc(5, 0xff))))).toEqual(["v:chunk-too-big"]);
 });

@@ -237,3 +237,30 @@ test("decodeHello() takes HELLO_BYTES_MAX bytes and refuses one more", () => {
     expect(decodeHello(Buffer.from(good.padEnd(bytes))).ok).toBe(accepted);
   }
 });
+
+/** The encoding of a session between a machine and a peer, each of which offers CBOR or not. */
+function encodingOf(weOffer: boolean, peerOffers: boolean): string | undefined {
+  let state = SESSION_STOPPED;
+  const step = (event: SessionEvent): readonly SessionEffect[] => {
+    const around = { nowMs: 0, drawSessionId: () => id(1), offersCbor: weOffer };
+    const { state: next, effects } = stepSession(state, event, around);
+    state = next;
+    return effects;
+  };
+  step({ kind: "start" });
+  const greeting = step({ kind: "marker", sessionId: PEER });
+  const hello = greeting.find((effect) => effect.kind === "send-hello");
+  const said = hello === undefined ? undefined : decodeHello(hello.bytes);
+  expect(said).toMatchObject({ ok: true });
+  expect(said?.ok === true && said.value.offersCbor === true).toBe(weOffer);
+  const bytes = encodeHello({ own: PEER, echo: id(1), offersCbor: peerOffers });
+  const opened = step({ kind: "message", bytes }).find((effect) => effect.kind === "opened");
+  return opened?.encoding;
+}
+
+test("a session is CBOR when both hellos offer it, and XML otherwise", () => {
+  expect(encodingOf(true, true)).toBe("cbor");
+  expect(encodingOf(true, false)).toBe("xml");
+  expect(encodingOf(false, true)).toBe("xml");
+  expect(encodingOf(false, false)).toBe("xml");
+});

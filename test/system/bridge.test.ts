@@ -275,6 +275,26 @@ test("an expired certificate stops the bridge with the reason and exit code 1", 
   expect(bridge.stderr()).toMatch(/bridge\.cert\.pem" expired at .*`flowlift pki` renews it\n$/);
 });
 
+test("a renewed certificate is used without a restart, and a broken one changes nothing", async () => {
+  const bridge = await startAttached();
+  const red = await site.dial("red");
+  const before = upstream.calls.length;
+  rmSync(join(site.bridgePki, "bridge.cert.pem"));
+  bridge.child.kill("SIGHUP");
+  await eventually(() => expect(bridge.stderr()).toMatch(/the certificate stays as it was/));
+  expect(upstream.calls.length).toBe(before);
+  site.issue(site.pki);
+  bridge.child.kill("SIGHUP");
+  await eventually(() => {
+    expect(bridge.stderr()).toMatch(/the certificate was renewed/);
+    expect(upstream.calls.length).toBe(before + 2);
+    expect(tenantsAttached()).toEqual(["blue", "red"]);
+  });
+  red.socket.write(MARKER);
+  red.send("after the renewal");
+  await eventually(() => expect(callOf("red").frames).toContain("m:after the renewal"));
+});
+
 test("wrong settings stop the bridge with the member's name and exit code 2", async () => {
   site.writeSettings(`127.0.0.1:${upstream.port}`, { vms: [{ tenant: "red" }] });
   const bridge = site.start();
