@@ -138,6 +138,7 @@ export class SshServer {
         socket.emit("flowlift-session");
         const stream: Duplex = acceptSubsystem();
         const end = (): void => {
+          if (socket.destroyed) return; // It says "close" no more.
           const timer = setTimeout(() => socket.destroy(), FLUSH_TIMEOUT_MS);
           socket.once("close", () => clearTimeout(timer));
           // Not before the client closed the channel too: a disconnect overtakes what it still reads.
