@@ -4,10 +4,10 @@
  * Effect: listens on `${runDirectory}/data.sock`; prints READY when it serves; stops on SIGTERM and SIGINT.
  * The methods are described in `settings.ts`.
  */
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { requireCapabilities } from "../lib/base/capabilities.ts";
 import { FlowliftError } from "../lib/base/errors.ts";
+import { makeFolder } from "../lib/base/folders.ts";
 import { type LocalRpcHandlers, type LocalRpcPeer, listenLocalRpc } from "../lib/base/local-rpc.ts";
 import { createLog, type Log } from "../lib/base/log.ts";
 import { parseInterfaceName } from "../lib/nft/identifier.ts";
@@ -22,7 +22,7 @@ export async function serveData(settingsFile: string, waits: boolean): Promise<v
   const settings = await readDataSettings(settingsFile, waits);
   requireCapabilities("appliance-data", ["CAP_NET_ADMIN"]);
   const log = createLog(`appliance-data[${settings.name}]`);
-  mkdirSync(settings.runDirectory, { recursive: true });
+  makeFolder(settings.runDirectory, 0o755);
   const plane = new DataPlane(settings, log);
   await plane.start();
   const peers = new Set<LocalRpcPeer>();

@@ -2,7 +2,7 @@
  * The management process's way to the data process, kept up as long as it lives.
  *
  * Effect: connects to the data process's socket, again and again with back-off. While there is no
- * connection every call fails at once with LOCAL_RPC_CLOSED. A call without answer ends the
+ * connection a commit waits for one, and every other call fails at once with LOCAL_RPC_CLOSED. A call without answer ends the
  * connection: nobody knows then what the other side holds, and a new one starts by applying running.
  */
 import { setTimeout as sleep } from "node:timers/promises";
@@ -18,6 +18,8 @@ export const RETRY_MS_MIN = 50;
 export const RETRY_MS_MAX = 2_000;
 /** Asking whether the socket is served costs nothing, and until then every commit is refused. */
 export const CONNECT_RETRY_MS_MAX = 200;
+/** A commit in the moment of the data process's restart waits so long for it. */
+export const RETURN_WAIT_MS = 1_000;
 /** Compiling, the kernel's check, and the revocation's own deadline. */
 export const TRANSACTION_TIMEOUT_MS: number = REVOCATION_DEADLINE_MS + 28_000;
 export const STATE_TIMEOUT_MS = 10_000;
@@ -31,6 +33,7 @@ export class DataLink implements Applier {
   /** Gives running to the data process; false when that failed. */
   readonly #applyRunning: () => Promise<boolean>;
   #peer: LocalRpcPeer | undefined;
+  readonly #waiters = new Set<() => void>();
   #isStopped = false;
   #state: LinkState = "away";
 
@@ -53,6 +56,7 @@ export class DataLink implements Applier {
         this.#peer = await connectLocalRpc(this.#path, {});
         waitMs = RETRY_MS_MIN;
         hasComplained = false;
+        for (const wake of this.#waiters) wake();
         await this.#serve(this.#peer);
       } catch (error) {
         if (!hasComplained)
@@ -94,6 +98,7 @@ export class DataLink implements Applier {
     config: ConfigData,
     asksKernel = true,
   ): Promise<Result<undefined, ConfigProblem>> {
+    await this.#waitForReturn();
     const answer = (await this.#call(
       "prepare",
       { transactionId, config, asksKernel },
@@ -116,6 +121,20 @@ export class DataLink implements Applier {
 
   async getState(): Promise<ConfigData> {
     return (await this.#call("get-state", {}, STATE_TIMEOUT_MS)) as ConfigData;
+  }
+
+  /** Resolves when the data process is there, or when it has been waited for long enough. */
+  async #waitForReturn(): Promise<void> {
+    if (this.#peer !== undefined && !this.#peer.closed) return;
+    let wake = (): void => {};
+    const returned = new Promise<void>((resolve) => {
+      wake = resolve;
+    });
+    const timer = setTimeout(wake, RETURN_WAIT_MS);
+    this.#waiters.add(wake);
+    await returned;
+    clearTimeout(timer);
+    this.#waiters.delete(wake);
   }
 
   async #call(method: string, params: unknown, timeoutMs: number): Promise<unknown> {

@@ -7,6 +7,7 @@
 import { chmodSync, existsSync, linkSync, statSync, unlinkSync } from "node:fs";
 import { connect, type Server } from "node:net";
 import { FlowliftError } from "../lib/base/errors.ts";
+import { explainSocketPath } from "../lib/base/folders.ts";
 
 const SOCKET_MODE = 0o600;
 const ATTEMPTS_MAX = 3;
@@ -55,7 +56,7 @@ function tryLink(from: string, to: string): boolean {
 function listen(server: Server, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once("error", (cause) =>
-      reject(new FlowliftError("PORT_IN_USE", `Cannot listen on "${path}"`, { cause })),
+      reject(new FlowliftError("PORT_IN_USE", explainSocketPath(path), { cause })),
     );
     server.listen(path, resolve);
   });

@@ -8,6 +8,7 @@ import { chmodSync, existsSync, unlinkSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { assert } from "../lib/base/assert.ts";
 import { describeError, FlowliftError } from "../lib/base/errors.ts";
+import { explainSocketPath } from "../lib/base/folders.ts";
 import type { Log } from "../lib/base/log.ts";
 import {
   AgentLink,
@@ -74,7 +75,9 @@ function listen(path: string, onPeer: (peer: AgentLink) => void): Promise<Server
   if (existsSync(path)) unlinkSync(path);
   const server = createServer((socket) => onPeer(new AgentLink(socket)));
   return new Promise((resolve, reject) => {
-    server.once("error", reject);
+    server.once("error", (cause) =>
+      reject(new FlowliftError("PORT_IN_USE", explainSocketPath(path), { cause })),
+    );
     server.listen(path, () => {
       chmodSync(path, SOCKET_MODE);
       resolve(server);

@@ -5,9 +5,10 @@
  * rename, fsync of the directory; a crash leaves the old file or the new one.
  * Each name has a file of its own, so that damage to one leaves the other.
  */
-import { mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
+import { open, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { FlowliftError } from "../lib/base/errors.ts";
+import { makeFolder } from "../lib/base/folders.ts";
 import { err, ok, type Result } from "../lib/base/result.ts";
 
 const FORMAT = "flowlift-datastore/1";
@@ -72,7 +73,7 @@ export class DatastoreFiles {
     const head = JSON.stringify({ format: FORMAT, ...rest }).slice(0, -1);
     const text = `${head},"config":${configJson}}\n`;
     try {
-      await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+      makeFolder(this.#directory, 0o700);
       for (const name of names) await this.#replace(this.#pathOf(name), text);
       await this.#syncDirectory();
     } catch (cause) {

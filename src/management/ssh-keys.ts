@@ -5,10 +5,11 @@
  * A line with options (from="…", command="…") is refused rather than half obeyed.
  */
 import { timingSafeEqual } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import ssh2, { type ParsedKey } from "ssh2";
 import { FlowliftError } from "../lib/base/errors.ts";
+import { makeFolder } from "../lib/base/folders.ts";
 
 /** An authorized_keys file has a few lines. */
 export const AUTHORIZED_KEYS_BYTES_MAX: number = 256 * 1024;
@@ -24,7 +25,7 @@ const KEY_TYPES: ReadonlySet<string> = new Set([
 export function loadHostKey(path: string): string {
   try {
     if (existsSync(path)) return readFileSync(path, "utf8");
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    makeFolder(dirname(path), 0o700);
     const pair = ssh2.utils.generateKeyPairSync("ed25519", { comment: "flowlift" });
     const temporary = `${path}.new`;
     writeFileSync(temporary, pair.private, { mode: 0o600, flag: "w" });

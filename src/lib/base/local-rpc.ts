@@ -9,6 +9,7 @@ import { chmodSync, existsSync, unlinkSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { assert } from "./assert.ts";
 import { describeError, type ErrorCode, FlowliftError } from "./errors.ts";
+import { explainSocketPath } from "./folders.ts";
 
 export const LINE_BYTES_MAX: number = 64 * 1024 * 1024;
 export const PENDING_CALLS_MAX = 4096;
@@ -174,7 +175,7 @@ function closedError(what: string): FlowliftError {
   );
 }
 
-/** Listens on a Unix socket, replacing a stale file; `onPeer` gets each connection. */
+/** Listens on a Unix socket, replacing a stale file; `onPeer` gets each connection. Throws PORT_IN_USE. */
 export function listenLocalRpc(
   path: string,
   handlers: LocalRpcHandlers,
@@ -184,7 +185,9 @@ export function listenLocalRpc(
   if (existsSync(path)) unlinkSync(path);
   const server = createServer((socket) => onPeer(new LocalRpcPeer(socket, handlers)));
   return new Promise((resolve, reject) => {
-    server.once("error", reject);
+    server.once("error", (cause) =>
+      reject(new FlowliftError("PORT_IN_USE", explainSocketPath(path), { cause })),
+    );
     server.listen(path, () => {
       chmodSync(path, mode);
       resolve(server);

@@ -6,6 +6,7 @@
 import { chmodSync, lstatSync, unlinkSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { describeError, FlowliftError } from "../base/errors.ts";
+import { explainSocketPath } from "../base/folders.ts";
 import type { Log } from "../base/log.ts";
 import type { SerialPort } from "./port.ts";
 import { writeBounded } from "./socket-writer.ts";
@@ -35,7 +36,7 @@ export class UnixListenPort implements SerialPort {
     const port = new UnixListenPort(server, log);
     await new Promise<void>((resolve, reject) => {
       server.once("error", (cause) =>
-        reject(new FlowliftError("SERIAL_PORT_FAILED", `Cannot listen on "${path}"`, { cause })),
+        reject(new FlowliftError("SERIAL_PORT_FAILED", explainSocketPath(path), { cause })),
       );
       server.listen(path, resolve);
     });

@@ -5,9 +5,10 @@
  * even that fails, the journal refuses until it is opened anew. Compaction writes a new file beside.
  * Limit: JOURNAL_BYTES_MAX; HISTORY_MAX commits are kept for going back.
  */
-import { type FileHandle, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
+import { type FileHandle, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { FlowliftError } from "../../lib/base/errors.ts";
+import { makeFolder } from "../../lib/base/folders.ts";
 import {
   type CommitRecord,
   decodeJournal,
@@ -62,7 +63,7 @@ export class Journal {
   /** Reads everything and makes the file ready. Throws STATE_FILE_UNREADABLE. */
   async open(): Promise<JournalContents> {
     try {
-      await mkdir(dirname(this.#path), { recursive: true, mode: 0o700 });
+      makeFolder(dirname(this.#path), 0o700);
       const bytes = await this.#read();
       const decoded = decodeJournal(bytes);
       if (decoded.isDamaged) await this.#putAside(bytes);
