@@ -4,7 +4,12 @@ import { connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { AgentLink, FRAME_BYTES_MAX, FRAME_INSTALL } from "../../src/fast-path/agent-link.ts";
+import {
+  AgentLink,
+  FRAME_BYTES_MAX,
+  FRAME_INSTALL,
+  PENDING_CALLS_MAX,
+} from "../../src/fast-path/agent-link.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "flowlift-link-"));
 const path = join(folder, "link.sock");
@@ -27,7 +32,9 @@ test("bodies of every size arrive whole, in order, whatever the chunks", async (
   far.onCall = (kind, call, body) => far.answer(call, Buffer.concat([Buffer.of(kind), body]));
   const bodies = [0, 1, 70_000, 3, 300_000].map((bytes) => Buffer.alloc(bytes, bytes & 0xff));
   const answers = await Promise.all(bodies.map((body) => near.call(FRAME_INSTALL, body)));
-  expect(answers).toEqual(bodies.map((body) => Buffer.concat([Buffer.of(FRAME_INSTALL), body])));
+  // Buffer.equals: element by element would take seconds.
+  const sent = bodies.map((body) => Buffer.concat([Buffer.of(FRAME_INSTALL), body]));
+  expect(answers.map((answer, index) => sent[index]?.equals(answer))).toEqual(sent.map(() => true));
   near.close();
 });
 
@@ -60,3 +67,21 @@ test.each([FRAME_BYTES_MAX + 1, 4])(
     await closed;
   },
 );
+
+test("calls without an answer stay within their bound, and a late answer is nobody's", async () => {
+  const { near, far } = await makePair();
+  const asked: number[] = [];
+  far.onCall = (_, call) => asked.push(call);
+  const calls = Array.from({ length: PENDING_CALLS_MAX }, () =>
+    near.call(FRAME_INSTALL, Buffer.alloc(0)),
+  );
+  expect(() => near.call(FRAME_INSTALL, Buffer.alloc(0))).toThrow("within their bound");
+  while (asked.length < PENDING_CALLS_MAX) await new Promise((resolve) => setImmediate(resolve));
+  far.answer(asked.at(-1) ?? 0, Buffer.of(7));
+  expect(await calls.at(-1)).toEqual(Buffer.of(7));
+  far.answer(asked.at(-1) ?? 0, Buffer.of(8)); // Twice: nobody waits for it.
+  const more = near.call(FRAME_INSTALL, Buffer.alloc(0));
+  near.close();
+  const ends = await Promise.allSettled([...calls, more]);
+  expect(ends.filter(({ status }) => status === "rejected")).toHaveLength(PENDING_CALLS_MAX);
+});
