@@ -8,16 +8,21 @@ import { FlowliftError } from "../lib/base/errors.ts";
 import { EXIT_CLAIM_FAILED, EXIT_HELD } from "../lib/base/exit-code.ts";
 import { parseFlags } from "./arguments.ts";
 import { measureImage } from "./bench/image.ts";
+import { measureNetconf } from "./bench/netconf.ts";
 import { measurePath } from "./bench/path.ts";
 import { type BenchReport, type Figure, makeBenchReport } from "./bench/report.ts";
 
-const USAGE = "flowlift bench path|image [--json] [--rounds N]";
+const USAGE = "flowlift bench path|image|netconf [--json] [--rounds N]";
 const ROUNDS_DEFAULT = 5;
 const ROUNDS_MAX = 100;
 
 type Measure = (rounds: number, announce: (line: string) => void) => Promise<Figure[]>;
 
-const BENCHES: Readonly<Record<string, Measure>> = { path: measurePath, image: measureImage };
+const BENCHES: Readonly<Record<string, Measure>> = {
+  path: measurePath,
+  image: measureImage,
+  netconf: measureNetconf,
+};
 
 /** Runs one bench. Exit code 1 when a target is not met. */
 export async function run(args: readonly string[]): Promise<number> {

@@ -78,8 +78,8 @@ export class EditNodeReader {
     this.#schema = schema;
   }
 
-  readRoots(elements: readonly XmlElement[]): Result<EditNode[], RpcError> {
-    return this.#readAll(elements, this.#schema.roots, {});
+  readRoots(elements: readonly XmlElement[], scope: Prefixes = {}): Result<EditNode[], RpcError> {
+    return this.#readAll(elements, this.#schema.roots, scope);
   }
 
   #readAll(

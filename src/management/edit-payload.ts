@@ -19,6 +19,7 @@ import {
   REMOVED_LEAVES,
   readOperation,
 } from "./edit-node.ts";
+import { writePlain } from "./plain-xml.ts";
 import { findSchemaChild, type Schema, type SchemaNode } from "./schema.ts";
 
 /** Reads the elements below `config`; `scope` holds the prefixes declared above it. */
@@ -29,6 +30,8 @@ export function readEditPayload(
   scope: Prefixes,
 ): Result<EditNode[], RpcError> {
   const inner = { ...scope, ...config.declared };
+  const plain = writePlain(config.children, inner);
+  if (plain !== undefined) return readPlain(yang, schema, plain, config.children, inner);
   const texts: string[] = [];
   for (const child of config.children) {
     const node = findSchemaChild(schema.roots, child.local, child.namespace);
@@ -37,6 +40,29 @@ export function readEditPayload(
     texts.push(text.value);
   }
   return readText(yang, schema, texts.join(""), "xml", false);
+}
+
+/**
+ * Most edits are written as libyang writes: then what it prints is what it was given, and the
+ * elements that were read already are the edit.
+ */
+function readPlain(
+  yang: YangContext,
+  schema: Schema,
+  text: string,
+  elements: readonly XmlElement[],
+  scope: Prefixes,
+): Result<EditNode[], RpcError> {
+  if (text === "") return ok([]);
+  const parsed = yang.parseConfig(text, "xml", { validate: false });
+  if (!parsed.ok) return err(rpcErrorOfYang({ ...parsed.error, malformed: false }));
+  const canonical = parsed.value.print("xml", { keepEmptyContainers: true });
+  parsed.value.free();
+  const edits =
+    canonical === text
+      ? new EditNodeReader(schema).readRoots(elements, scope)
+      : readCanonicalXml(schema, canonical);
+  return edits.ok ? ok(hashClearPasswords(edits.value)) : edits;
 }
 
 /** Reads RFC 7951 data; `withState` accepts config false nodes too. */
