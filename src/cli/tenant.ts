@@ -31,9 +31,12 @@ export async function run(args: readonly string[]): Promise<number> {
 async function add(flags: ParsedFlags, path: string): Promise<void> {
   const file = readFile(path);
   const operation = flags.switches.has("merge") ? "merge" : "create";
-  const changed = await OperatorSession.use(flags.values[CONNECTION_FLAG], (session) =>
-    session.change(formatAddTenant(file, operation), `Cannot add the tenant "${file.name}"`),
-  );
+  const changed = await OperatorSession.use(flags.values[CONNECTION_FLAG], async (session) => {
+    const hosts = new Set((await session.read()).hosts.map((host) => host.name));
+    const stray = file.ports.find(({ host }) => !hosts.has(host));
+    if (stray !== undefined) throw new FlowliftError("USAGE", `There is no host "${stray.host}"`);
+    return session.change(formatAddTenant(file, operation), `Cannot add the tenant "${file.name}"`);
+  });
   printLate(changed);
   print(`tenant "${file.name}" is there, with ${file.ports.length} ports from this file`);
 }

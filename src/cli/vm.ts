@@ -120,7 +120,8 @@ async function placeVnics(vnics: readonly VnicWords[]): Promise<AttachedVm["vnic
 /** The one that was named, this machine, or the only one there is. */
 function chooseHost(view: ControllerView, named: string | undefined): string {
   const names = view.hosts.map(({ name }) => name);
-  if (named !== undefined) return named;
+  if (named !== undefined && names.includes(named)) return named;
+  if (named !== undefined) throw new FlowliftError("USAGE", `There is no host "${named}"`);
   if (names.includes(hostname())) return hostname();
   const [only, ...others] = names;
   if (only !== undefined && others.length === 0) return only;

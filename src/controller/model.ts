@@ -14,6 +14,7 @@ import {
   parseIpAddress,
   parseMacAddress,
 } from "../lib/inet/address.ts";
+import { PLACEMENTS_MAX } from "../offload-protocol/placements.ts";
 import { AddressSet } from "./address-set.ts";
 import type { IdKind, IdRegistry } from "./id-registry.ts";
 
@@ -205,6 +206,11 @@ function buildHost(
 ): Host {
   const name = textOf(host, "name");
   const own = vms.filter((vm) => vm.host === name);
+  const placed = own.filter(({ offloadPort }) => offloadPort !== undefined).length;
+  if (placed > PLACEMENTS_MAX) {
+    const many = `${placed} virtual machines with an offload port`;
+    throw new ModelProblem(`Host "${name}" has ${many}, more than ${PLACEMENTS_MAX}`);
+  }
   const vmPorts = new Set(own.flatMap((vm) => [...vm.vnics.values()].map((vnic) => vnic.portId)));
   const ports = listOf(host, "port").map((port): HostPort => {
     const interfaceName = textOf(port, "interface");

@@ -15,6 +15,8 @@ import { reclaimIds } from "../../src/controller/reclaim-ids.ts";
 import { parseControllerSettings } from "../../src/controller/settings.ts";
 import { VmState } from "../../src/controller/vm-state.ts";
 import { SLOT_FREE } from "../../src/fast-path/driver.ts";
+import { VMS_MAX } from "../../src/offload-bridge/settings.ts";
+import { PLACEMENTS_MAX } from "../../src/offload-protocol/placements.ts";
 import { exampleConfig } from "./world.ts";
 
 const ROOT = "flowlift-controller:controller";
@@ -187,6 +189,33 @@ test("a board tells each host its own placements, at once and when they change",
   leave?.();
   expect(board.problemOf(HOST, FIRST.tenant, FIRST.name)).toBeUndefined();
 });
+
+test("a host has PLACEMENTS_MAX offload ports, as many as its bridge serves, and not one more", () => {
+  expect(PLACEMENTS_MAX).toBe(VMS_MAX);
+  const judge = (count: number): boolean => {
+    const names = Array.from({ length: count }, (_, index) => `v${index}`);
+    const vm = names.map((name, index) => ({
+      name,
+      host: "h",
+      vnic: [
+        { mac: `02:00:00:00:${hex(index >> 8)}:${hex(index & 255)}`, segment: "s", port: name },
+      ],
+      "offload-port": { socket: `/run/${name}` },
+    }));
+    const port = names.map((name) => ({ interface: name, tenant: "t", segment: "s" }));
+    const tenant = [{ name: "t", segment: [{ name: "s" }], "virtual-machine": vm }];
+    return parseModel({ [ROOT]: { host: [{ name: "h", port }], tenant } }, new IdRegistry()).ok;
+  };
+  expect([PLACEMENTS_MAX - 1, PLACEMENTS_MAX, PLACEMENTS_MAX + 1].map(judge)).toEqual([
+    true,
+    true,
+    false,
+  ]);
+});
+
+function hex(byte: number): string {
+  return byte.toString(16).padStart(2, "0");
+}
 
 test("a board has WATCHERS_MAX watchers of a host, and not one more", () => {
   const board = new PlacementBoard();

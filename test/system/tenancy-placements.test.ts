@@ -136,6 +136,9 @@ test("what cannot hold is refused in words, and changes nothing", async () => {
   expect(again).toMatchObject({ code: 1 });
   expect(again.stderr).toMatch(/Cannot add the tenant "green"/);
   expect(await must("tenant", "add", tenantFile(), "--merge")).toContain("green");
+  const port = [{ host: "host-2", interface: "p", segment: "inside" }];
+  const stray = await flowlift(["tenant", "add", tenantFile({ name: "blue", port })]);
+  expect(stray.stderr).toMatch(/no host "host-2"/);
   await must("tenant", "add", tenantFile({ name: "red" }));
   expect(await attach("green/gw", "/run/a.sock")).toMatchObject({ code: 0 });
   for (const [outcome, words] of [
