@@ -4,7 +4,7 @@ import type { YangModuleRequest } from "../lib/yang/yang-context.ts";
 /** Features are those that the three functions carry out; the rest is unknown to a client. */
 export const APPLIANCE_MODULES: readonly YangModuleRequest[] = [
   { name: "iana-if-type" },
-  { name: "ietf-interfaces" },
+  { name: "ietf-interfaces", features: ["if-mib"] },
   { name: "ietf-ip" },
   { name: "ietf-routing" },
   { name: "ietf-ipv4-unicast-routing" },

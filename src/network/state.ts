@@ -134,7 +134,6 @@ function readRib(
   return {
     name: `ipv${family}-main`,
     "address-family": `${module}:ipv${family}-unicast`,
-    "default-rib": true,
     routes: {
       route: own.map((route) => ({
         "route-preference": route.metric,

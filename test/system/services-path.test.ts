@@ -120,14 +120,25 @@ test("operational data is valid by the modules", async () => {
     "flowlift-zones",
     "flowlift-load-balancer",
     "flowlift-offload-state",
+    "flowlift-interfaces.yang",
   ];
-  const paths = modules.map((name) =>
-    readdirSync(`${root}/yang`).find((item) => item.startsWith(name)),
-  );
+  const own = modules.map((name) => {
+    const file = readdirSync(`${root}/yang`).find((item) => item.startsWith(name));
+    return `${root}/yang/${file}`;
+  });
+  const network = [
+    "iana-if-type@2014-05-08",
+    "ietf-interfaces@2014-05-08",
+    "ietf-ip@2014-06-16",
+    "ietf-routing@2016-11-04",
+    "ietf-ipv4-unicast-routing@2016-11-04",
+    "ietf-ipv6-unicast-routing@2016-11-04",
+  ].map((name) => `/usr/share/yuma/modules/ietf/${name}.yang`);
+  const paths = [...network, ...own];
   const args = [
     ...folders.flatMap((folder) => ["-p", folder]),
     ...["-F", "ietf-nat:napt44,basic-nat44,dst-nat"],
-    ...["-t", "get", ...paths.map((path) => `${root}/yang/${path}`), file],
+    ...["-F", "ietf-interfaces:if-mib", "-t", "get", ...paths, file],
   ];
   expect(text).toContain("dynamic-implicit");
   expect(text).toContain("flowlift-offload-state:offload-state");
