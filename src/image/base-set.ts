@@ -16,7 +16,7 @@ import { join } from "node:path";
 import type { Log } from "../lib/base/log.ts";
 import { stageBase } from "./base-layer.ts";
 import { type BootFiles, makeBootFiles } from "./boot-loader.ts";
-import { makeDataVolume } from "./disk.ts";
+import { makeDataVolume } from "./data-volume.ts";
 import { ensureDownloads } from "./downloads.ts";
 import { COMMAND_LINE } from "./image-files.ts";
 import type { ImageLock } from "./image-lock.ts";

@@ -6,6 +6,7 @@
  */
 import { createHash } from "node:crypto";
 import {
+  chmodSync,
   copyFileSync,
   mkdirSync,
   mkdtempSync,
@@ -62,6 +63,8 @@ export async function ensureImage(request: ImageRequest): Promise<ImageFiles> {
   try {
     const fresh = nameImageFiles(work, plan.profile, files.version);
     await fillImage(plan, fresh, work);
+    // Others than the builder read them: a VM's process has a user of its own.
+    for (const file of listImageFiles(fresh)) chmodSync(file, 0o644);
     const [from, to] = [listImageFiles(fresh), listImageFiles(files)];
     rmSync(files.manifestFile, { force: true });
     for (const [index, file] of from.entries()) renameSync(file, to[index] ?? file);

@@ -5,7 +5,7 @@
  * Invariant: only subcommands named `appliance-*` are in the image, so that no code of bridge, controller or lab
  * lies in a tenant's VM.
  */
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { Plugin } from "rolldown";
 import { assert } from "../lib/base/assert.ts";
@@ -94,11 +94,14 @@ function onlyGuestSubcommands(sources: string): Plugin {
 }
 
 function listWorkers(sources: string): string[] {
-  return WORKER_ROOMS.flatMap((room) =>
-    readdirSync(join(sources, room), { recursive: true, encoding: "utf8" })
-      .filter((name) => name.endsWith("-worker.ts"))
-      .map((name) => join(sources, room, name)),
-  ).sort();
+  const rooms = WORKER_ROOMS.filter((room) => existsSync(join(sources, room)));
+  return rooms
+    .flatMap((room) =>
+      readdirSync(join(sources, room), { recursive: true, encoding: "utf8" })
+        .filter((name) => name.endsWith("-worker.ts"))
+        .map((name) => join(sources, room, name)),
+    )
+    .sort();
 }
 
 function listNpmPackages(modules: ReadonlySet<string>): string[] {

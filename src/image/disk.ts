@@ -1,7 +1,7 @@
 /**
  * Puts a disk together from its parts, as a sparse file, and compresses it to qcow2.
  *
- * Effect: runs sfdisk, mke2fs and qemu-img; writes the named files. Nothing is mounted.
+ * Effect: runs sfdisk and qemu-img; writes the named files. Nothing is mounted.
  */
 import {
   closeSync,
@@ -13,7 +13,6 @@ import {
   writeFileSync,
   writeSync,
 } from "node:fs";
-import { DATA_VOLUME_LABEL } from "../lib/guest/contract.ts";
 import type { BootFiles } from "./boot-loader.ts";
 import { findPartition, formatSfdiskScript, layOutDisk, SECTOR_BYTES } from "./gpt.ts";
 import { embedBootSector, embedCoreImage } from "./grub-embed.ts";
@@ -21,24 +20,8 @@ import { runTool } from "./run-tool.ts";
 
 const MEBIBYTE: number = 1024 * 1024;
 const BIOS_PARTITION_BYTES = MEBIBYTE;
-/** Holds configurations, keys and a bounded journal. */
-export const DATA_VOLUME_BYTES: number = 64 * MEBIBYTE;
-const DATA_ID = "6b1b3a52-6c4e-4c57-9b0e-2d6e6a1f0c06";
-const DATA_HASH_SEED = "6b1b3a52-6c4e-4c57-9b0e-2d6e6a1f0c07";
 const COPY_BYTES = MEBIBYTE;
 const ZEROES: Buffer = Buffer.alloc(COPY_BYTES);
-
-/** Makes an empty data volume: what the disk's last partition holds, or a disk of its own. */
-export async function makeDataVolume(file: string, time: number): Promise<void> {
-  writeFileSync(file, "");
-  truncateSync(file, DATA_VOLUME_BYTES);
-  const extended = `hash_seed=${DATA_HASH_SEED},root_owner=0:0,lazy_itable_init=0,nodiscard`;
-  // Reserved blocks would only keep the last changes of a full volume from being saved.
-  const words = ["-t", "ext4", "-q", "-F", "-m", "0", "-b", "4096", "-L", DATA_VOLUME_LABEL];
-  await runTool("mke2fs", [...words, "-U", DATA_ID, "-E", extended, file], {
-    environment: { E2FSPROGS_FAKE_TIME: String(time), SOURCE_DATE_EPOCH: String(time) },
-  });
-}
 
 /** Makes the raw disk. */
 export async function makeRawDisk(

@@ -4,7 +4,7 @@
  * Effect: reads the project's files.
  */
 import { createHash, type Hash } from "node:crypto";
-import { lstatSync, readdirSync, readFileSync } from "node:fs";
+import { lstatSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Bundle, readKoffi } from "./bundle.ts";
 import type { ImagePaths } from "./image-paths.ts";
@@ -13,16 +13,41 @@ import { listTree } from "./stage.ts";
 
 const DIGITS = 16;
 
+/** Files of the builder that the base set depends on. */
+export const BASE_BUILDER: readonly string[] = [
+  "base-layer.ts",
+  "base-set.ts",
+  "boot-loader.ts",
+  "cpio.ts",
+  "data-volume.ts",
+  "elf.ts",
+  "image-files.ts",
+  "initrd.ts",
+  "kernel-modules.ts",
+  "package-list.ts",
+  "squashfs.ts",
+  "stage.ts",
+];
+
+/** Files of the builder that the rest of an image depends on. */
+export const IMAGE_BUILDER: readonly string[] = [
+  "app-layer.ts",
+  "build-image.ts",
+  "bundle.ts",
+  "disk.ts",
+  "gpt.ts",
+  "grub-embed.ts",
+  "manifest.ts",
+  "sbom.ts",
+];
+
 /** Inputs of the base set: the lock, the lists, and the builder itself. */
 export function digestBase(paths: ImagePaths): string {
   const hash = createHash("sha256");
   for (const file of [paths.lockFile, paths.packageList, paths.moduleList, paths.initScript]) {
     addFile(hash, file);
   }
-  // Guest kernels for tests are built by other files of this folder.
-  const builder = join(paths.sources, "image");
-  const sources = readdirSync(builder).filter((name) => /^(?!guest-).*\.ts$/.test(name));
-  for (const name of sources.sort()) addFile(hash, join(builder, name));
+  addBuilder(hash, paths, BASE_BUILDER);
   addFile(hash, join(paths.sources, "lib", "guest", "contract.ts"));
   return hash.digest("hex").slice(0, DIGITS);
 }
@@ -36,12 +61,17 @@ export function digestImage(
 ): string {
   const hash = createHash("sha256");
   hash.update(`${base}\n${profile}\n`);
+  addBuilder(hash, paths, IMAGE_BUILDER);
   addTree(hash, paths.rootfs);
   addTree(hash, paths.yang);
   addFile(hash, join(paths.root, "package.json"));
   const files = [...bundle.files, ...readKoffi(join(paths.root, "node_modules"))];
   for (const { name, data } of files) addData(hash, name, data);
   return hash.digest("hex").slice(0, DIGITS);
+}
+
+function addBuilder(hash: Hash, paths: ImagePaths, names: readonly string[]): void {
+  for (const name of names) addFile(hash, join(paths.sources, "image", name));
 }
 
 function addTree(hash: Hash, folder: string): void {

@@ -34,5 +34,15 @@ export async function appendLayer(
 
 function commonWords(time: number): string[] {
   const times = ["-mkfs-time", String(time), "-all-time", String(time)];
-  return [...times, "-all-root", "-no-xattrs", "-no-exports", "-quiet", "-no-progress"];
+  // The caller's umask must not matter to the folder above the layers.
+  return [
+    ...times,
+    "-root-mode",
+    "0755",
+    "-all-root",
+    "-no-xattrs",
+    "-no-exports",
+    "-quiet",
+    "-no-progress",
+  ];
 }
