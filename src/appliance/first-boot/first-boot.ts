@@ -57,9 +57,11 @@ export interface BootedInstance {
 
 /** Does everything, and writes the settings file last: the other processes wait for it. */
 export async function runFirstBoot(places: GuestPlaces, log: Log): Promise<BootedInstance> {
+  const store = new InstanceStore(places.dataDirectory);
+  const done = recallBoot(places, store);
+  if (done !== undefined) return done;
   await waitForSeed(places, log);
   const problems = new ProblemList();
-  const store = new InstanceStore(places.dataDirectory);
   const source = readSource(places.seedDirectory);
   const last = store.readSeed();
   const read = readSeed(places.seedDirectory, problems);
@@ -75,7 +77,7 @@ export async function runFirstBoot(places: GuestPlaces, log: Log): Promise<Boote
   writeFileSync(places.hostnameFile, hostname);
   writeNameServices(places, seed);
   const report: FirstBootReport = {
-    bootId: readFileSync(places.bootIdFile, "utf8").trim(),
+    bootId: readBootId(places),
     source,
     instanceId: seed.instanceId,
     isNewInstance,
@@ -96,7 +98,22 @@ function isOther(last: string | undefined, now: string | undefined): boolean {
   return last !== undefined && now !== undefined && last !== now;
 }
 
-/** A helper that is started again finds what the first one made. */
+/** A helper that is started again in the same boot finds what the first one made, and does nothing twice. */
+function recallBoot(places: GuestPlaces, store: InstanceStore): BootedInstance | undefined {
+  const paths = ["first-boot.json", "appliance.json"].map((name) =>
+    join(places.runDirectory, name),
+  );
+  if (!paths.every((path) => existsSync(path))) return undefined;
+  const [report, settings] = paths.map((path) => JSON.parse(readFileSync(path, "utf8")) as unknown);
+  const found = { report: report as FirstBootReport, settings: settings as ApplianceSettings };
+  if (found.report.bootId !== readBootId(places)) return undefined;
+  return { ...found, store, seedKeys: store.readSeed()?.keys ?? [] };
+}
+
+function readBootId(places: GuestPlaces): string {
+  return readFileSync(places.bootIdFile, "utf8").trim();
+}
+
 async function waitForSeed(places: GuestPlaces, log: Log): Promise<void> {
   for (let waited = 0; waited < SEED_WAIT_MS; waited += SEED_POLL_MS) {
     if (existsSync(join(places.seedDirectory, "done"))) return;

@@ -58,6 +58,7 @@ export class GuestConsole {
       "show-banner": async (params) => {
         this.#problems = readProblems(params);
         this.#fingerprint = readFingerprint(this.#booted.settings.stateDirectory);
+        writeFileSync(join(this.#places.runDirectory, "served"), "");
         await this.#show();
         this.#timer ??= setInterval(() => void this.#show(), LOOK_INTERVAL_MS);
         return {};
@@ -86,6 +87,7 @@ export class GuestConsole {
     if (verdict !== "accepted") return refuse(REFUSALS[verdict]);
     this.#booted.store.addInstalledKey(key.trim());
     this.#keyCount = writeKeys(this.#places, this.#booted.store, this.#booted.seedKeys);
+    this.#fingerprint ??= readFingerprint(this.#booted.settings.stateDirectory);
     this.#log.info("The first key is installed", { fingerprint: fingerprintOf(key.trim()) });
     await this.#show();
     return { fingerprint: fingerprintOf(key.trim()) };
