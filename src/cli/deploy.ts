@@ -74,7 +74,7 @@ function formatHelp(): string {
       --seed             a volume with first-boot documents (flowlift deploy cloud-init)
       --memory           MiB (default 512)
       --processors       how many (default 1)
-      --socket-directory where the serial ports' sockets are (default /run/flowlift/ports)
+      --socket-directory where the serial ports' sockets are (default /run/flowlift/vms)
 
 ${parts.join("")}`;
 }

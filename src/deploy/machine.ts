@@ -6,7 +6,13 @@
 import { createHash } from "node:crypto";
 import { join, normalize } from "node:path";
 import { err, ok, type Result } from "../lib/base/result.ts";
-import { MANAGE_PORT_NAME, OFFLOAD_PORT_NAME } from "../lib/guest/contract.ts";
+import {
+  HOST_VMS_DIRECTORY,
+  MANAGE_PORT_NAME,
+  MANAGE_SOCKET_NAME,
+  OFFLOAD_PORT_NAME,
+  OFFLOAD_SOCKET_NAME,
+} from "../lib/guest/contract.ts";
 import {
   VM_MEMORY_MIB_MAX,
   VM_MEMORY_MIB_MIN,
@@ -17,7 +23,6 @@ import { parseVmName } from "./tenancy/names.ts";
 import { INTERFACE_NAME_MAX, parseVnics } from "./tenancy/vnic-words.ts";
 
 export const MEMORY_MIB_DEFAULT = 512;
-export const SOCKET_DIRECTORY_DEFAULT = "/run/flowlift/ports";
 /** Longest path of a Unix socket on Linux, without its ending zero. */
 const SOCKET_PATH_BYTES_MAX = 107;
 
@@ -106,7 +111,10 @@ function readMachine(words: MachineWords): Machine {
     dataDisk: readFileName("data-disk", words.dataDisk),
     seed: readFileName("seed", words.seed),
     nics: readNics(words.nics, words.networkCharactersMax ?? INTERFACE_NAME_MAX),
-    ports: [port(OFFLOAD_PORT_NAME, "offload.sock"), port(MANAGE_PORT_NAME, "manage.sock")],
+    ports: [
+      port(OFFLOAD_PORT_NAME, OFFLOAD_SOCKET_NAME),
+      port(MANAGE_PORT_NAME, MANAGE_SOCKET_NAME),
+    ],
   };
 }
 
@@ -125,7 +133,7 @@ function readNics(list: readonly string[], charactersMax: number): readonly Mach
 }
 
 function readDirectory(path: string | undefined): string {
-  const directory = path ?? SOCKET_DIRECTORY_DEFAULT;
+  const directory = path ?? HOST_VMS_DIRECTORY;
   if (directory.startsWith("/") && isPlain(directory)) return directory;
   throw new Problem(`"--socket-directory" needs an absolute path, not "${directory}"`);
 }

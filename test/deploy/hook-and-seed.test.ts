@@ -38,7 +38,7 @@ test.each(["started", "reconnect"])(
     expect(plan(operation, "begin")).toEqual({
       kind: "attach",
       name: { tenant: "red", vm: "gw" },
-      socketPath: "/run/flowlift/ports/red/gw/offload.sock",
+      socketPath: "/run/flowlift/vms/red/gw/offload.sock",
       vnics: [
         { mac: "52:54:00:11:22:33", segment: "inside", interfaceName: "vnet0" },
         { mac: "52:54:00:11:22:34", segment: "outside", interfaceName: "vnet1" },

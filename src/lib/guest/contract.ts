@@ -34,3 +34,8 @@ export const DATA_MOUNT_POINT = "/data";
 export const GUEST_APP_DIRECTORY = "/usr/lib/flowlift";
 /** os-release(5) of the image; VERSION_ID is what the appliance reports. */
 export const GUEST_RELEASE_FILE = "/etc/os-release";
+
+/** On a host that is no lab's: sockets of a VM's two ports, in TENANT/NAME/ below it. */
+export const HOST_VMS_DIRECTORY = "/run/flowlift/vms";
+export const OFFLOAD_SOCKET_NAME = "offload.sock";
+export const MANAGE_SOCKET_NAME = "manage.sock";
