@@ -4,7 +4,9 @@
 import { escapeXml } from "../lib/xml/tree.ts";
 import type { DataNode, DataRoot, LeafNode } from "./data-node.ts";
 
-const NS_DEFAULT_ATTRIBUTE = "urn:ietf:params:xml:ns:netconf:default:1.0";
+/** Marks a default that nobody set, for readers; values cannot hold it, their quotes are escaped. */
+export const DEFAULT_MARK =
+  ' xmlns:wd="urn:ietf:params:xml:ns:netconf:default:1.0" wd:default="true"';
 
 /** Returns all top-level nodes as text; each namespace is declared where it changes. */
 export function formatRoot(root: DataRoot): string {
@@ -46,7 +48,7 @@ export function writeNode(
 
 function formatLeaf(leaf: LeafNode, head: string): string {
   let open = head;
-  if (leaf.isDefault === true) open += ` xmlns:wd="${NS_DEFAULT_ATTRIBUTE}" wd:default="true"`;
+  if (leaf.isDefault === true) open += DEFAULT_MARK;
   if (leaf.attributes !== undefined) open += leaf.attributes;
   for (const prefix in leaf.prefixes) {
     const namespace = leaf.prefixes[prefix] ?? "";

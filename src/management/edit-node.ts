@@ -45,8 +45,11 @@ export interface RemovedLeaf {
 
 /** Namespace of our annotation `removed-leaves`: see edit-payload.ts. */
 export const NS_EDIT = "urn:flowlift:edit";
-/** Namespace of `default` in replies with report-all-tagged. */
-const NS_DEFAULT_ATTRIBUTE = "urn:ietf:params:xml:ns:netconf:default:1.0";
+/** Namespaces of `default` with report-all-tagged: RFC 6243's own, and the module's, which libyang uses. */
+const NS_DEFAULT_ATTRIBUTES: ReadonlySet<string> = new Set([
+  "urn:ietf:params:xml:ns:netconf:default:1.0",
+  "urn:ietf:params:xml:ns:yang:ietf-netconf-with-defaults",
+]);
 export const REMOVED_LEAVES = "removed-leaves";
 
 const OPERATIONS: ReadonlySet<string> = new Set(["merge", "replace", "create", "delete", "remove"]);
@@ -153,7 +156,7 @@ export class EditNodeReader {
 function isMarkedDefault({ attributes }: XmlElement): boolean {
   if (attributes.length === 0) return false;
   return attributes.some(
-    ({ local, namespace }) => local === "default" && namespace === NS_DEFAULT_ATTRIBUTE,
+    ({ local, namespace }) => local === "default" && NS_DEFAULT_ATTRIBUTES.has(namespace),
   );
 }
 

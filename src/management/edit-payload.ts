@@ -142,11 +142,20 @@ function writeAttributes(
   let text = "";
   for (const [prefix, namespace] of Object.entries(scope ?? {})) {
     if (element.declared[prefix] !== undefined) continue;
-    text += ` xmlns${prefix === "" ? "" : `:${prefix}`}="${escapeXml(namespace)}"`;
+    text += ` xmlns${prefix === "" ? "" : `:${prefix}`}="${escapeXml(nameForLibrary(namespace))}"`;
   }
-  for (const { name, value } of element.attributes) text += ` ${name}="${escapeXml(value)}"`;
+  for (const { name, value } of element.attributes) {
+    text += ` ${name}="${escapeXml(nameForLibrary(value))}"`;
+  }
   if (removed.length === 0) return text;
   return `${text} xmlns:flowlift-edit="${NS_EDIT}" flowlift-edit:${REMOVED_LEAVES}="${removed.join(" ")}"`;
+}
+
+/** libyang knows the attribute `default` (RFC 6243) by its module's namespace only. */
+function nameForLibrary(value: string): string {
+  return value === "urn:ietf:params:xml:ns:netconf:default:1.0"
+    ? "urn:ietf:params:xml:ns:yang:ietf-netconf-with-defaults"
+    : value;
 }
 
 function isKey(list: SchemaNode | undefined, child: SchemaNode | undefined): boolean {

@@ -1,5 +1,6 @@
 /** Confirmed commits, the history, and the way back: with crashes at the wrong moment. */
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { campaignOptions, campaignSize } from "../support/campaign.ts";
 import { ManageFixture, USER, waitFor } from "./netconf-fixture.ts";
 import { ethernet, interfaceXml } from "./netconf-payloads.ts";
 import { errorOf, RawClient, type RawLogin } from "./raw-netconf.ts";
@@ -99,18 +100,16 @@ test("the timeout, the end of the session and cancel-commit take it back; commit
   expect(await three.read("startup")).toContain("<name>d<");
 });
 
-test.each([
-  [
-    "a timeout without confirmed",
-    "<commit><confirm-timeout>5</confirm-timeout></commit>",
-    "bad-element",
-  ],
-  ["a timeout of 0", confirmed("<confirm-timeout>0</confirm-timeout>"), "invalid-value"],
-  ["an unknown persist-id", "<commit><persist-id>p</persist-id></commit>", "invalid-value"],
-  ["cancelling nothing", "<cancel-commit/>", "operation-failed"],
-])("%s is refused", async (_name, operation, tag) => {
+test("parameters that mean nothing are refused", async () => {
   const client = await connect();
-  expect(errorOf(await client.rpc(operation)).tag).toBe(tag);
+  for (const [operation, tag] of [
+    ["<commit><confirm-timeout>5</confirm-timeout></commit>", "bad-element"],
+    [confirmed("<confirm-timeout>0</confirm-timeout>"), "invalid-value"],
+    ["<commit><persist-id>p</persist-id></commit>", "invalid-value"],
+    ["<cancel-commit/>", "operation-failed"],
+  ] as const) {
+    expect(errorOf(await client.rpc(operation)).tag, operation).toBe(tag);
+  }
 });
 
 test("the history names who, how and why; rollback and compare go to any point of it", async () => {
@@ -157,30 +156,36 @@ test("the history names who, how and why; rollback and compare go to any point o
   });
 });
 
-test("what was answered survives kill -9 at any moment, and nothing half done does", async () => {
-  for (let round = 0; round < 4; round++) {
-    const client = await connect();
-    let answered = "";
-    const work = (async () => {
-      for (let index = 0; !client.isClosed; index++) {
-        const name = `r${round}i${index}`;
-        await client.edit(ethernet(name));
-        if ((await client.rpc("<commit/>")).includes("<ok/>")) answered = name;
-      }
-    })();
-    await new Promise((resolve) => setTimeout(resolve, 150 + 70 * round));
-    await fixture.stop("SIGKILL");
-    await work;
-    await fixture.start();
-    await fixture.applied();
-    const again = await connect();
-    const now = await running(again);
-    expect(answered).not.toBe("");
-    expect(now).toContain(`<name>${answered}<`);
-    // At most the one commit that was under way.
-    const count = Number(/i(\d+)$/.exec(answered)?.[1]);
-    expect(now).not.toContain(`<name>r${round}i${count + 2}<`);
-    expect(JSON.stringify(fixture.data.lastConfig)).toContain(`"${answered}"`);
-    again.close();
-  }
-});
+const KILLS = campaignSize(2, 40);
+
+test(
+  `what was answered survives kill -9 at any moment, ${KILLS} times`,
+  campaignOptions(),
+  async () => {
+    for (let round = 0; round < KILLS; round++) {
+      const client = await connect();
+      let answered = "";
+      const work = (async () => {
+        for (let index = 0; !client.isClosed; index++) {
+          const name = `r${round}i${index}`;
+          await client.edit(ethernet(name));
+          if ((await client.rpc("<commit/>")).includes("<ok/>")) answered = name;
+        }
+      })();
+      await new Promise((resolve) => setTimeout(resolve, 150 + ((70 * round) % 400)));
+      await fixture.stop("SIGKILL");
+      await work;
+      await fixture.start();
+      await fixture.applied();
+      const again = await connect();
+      const now = await running(again);
+      expect(answered).not.toBe("");
+      expect(now).toContain(`<name>${answered}<`);
+      // At most the one commit that was under way.
+      const count = Number(/i(\d+)$/.exec(answered)?.[1]);
+      expect(now).not.toContain(`<name>r${round}i${count + 2}<`);
+      expect(JSON.stringify(fixture.data.lastConfig)).toContain(`"${answered}"`);
+      again.close();
+    }
+  },
+);

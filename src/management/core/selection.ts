@@ -16,7 +16,7 @@ import {
   formatEntryKey,
   type ListNode,
 } from "../data-node.ts";
-import { formatRoot } from "../data-xml.ts";
+import { DEFAULT_MARK, formatRoot } from "../data-xml.ts";
 import type { Schema, SchemaNode } from "../schema.ts";
 
 /** What is wanted below one place. */
@@ -32,7 +32,8 @@ export function selectXpath(
   root: DataRoot,
   xpath: string,
 ): Result<DataRoot, RpcError> {
-  const parsed = yang.parseConfig(formatRoot(root), "xml", { validate: false, withState: true });
+  const text = formatRoot(root).replaceAll(DEFAULT_MARK, "");
+  const parsed = yang.parseConfig(text, "xml", { validate: false, withState: true });
   if (!parsed.ok) return err(rpcErrorOfYang(parsed.error));
   const found = parsed.value.find(xpath);
   parsed.value.free();
