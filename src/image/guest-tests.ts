@@ -64,7 +64,7 @@ export function planGuestTest(
   return {
     name,
     directory: GUEST_PROJECT,
-    environment,
+    environment: { ...environment, FLOWLIFT_TEST_SLOWNESS: `${EMULATION_FACTOR}` },
     resultFile,
     argv: [
       ...[program, `${GUEST_PROJECT}/node_modules/vitest/vitest.mjs`, "run"],

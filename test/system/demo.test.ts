@@ -34,7 +34,8 @@ interface RunningDemo {
 function startDemo(): RunningDemo {
   const main = join(findProjectRoot(), LAB_DIST_DIRECTORY, "cli", "main.js");
   const own = ["--run-directory", cli.runDirectory, "--dist-directory", LAB_DIST_DIRECTORY];
-  const args = [main, "demo", "--json", "--name", cli.name, ...own];
+  const slowness = ["--slowness", process.env["FLOWLIFT_TEST_SLOWNESS"] ?? "1"];
+  const args = [main, "demo", "--json", "--name", cli.name, ...slowness, ...own];
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
   let errors = "";

@@ -9,7 +9,7 @@ const CLIENTS = ["red/client1", "red/client2"];
 async function measureConnects(rig: BenchRig): Promise<number> {
   const options = { address: SERVER_ADDRESS, port: CONNECT_PORT, seconds: CONNECT_SEC };
   const server = rig.start("red/www", "tcp-accept", { ...options, seconds: 60 });
-  await server.ready;
+  await server.waitReady();
   const clients = CLIENTS.map((host) => rig.start(host, "tcp-connect", options));
   const results = await Promise.all(clients.map((client) => client.result));
   server.stop();

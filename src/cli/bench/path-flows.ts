@@ -37,7 +37,7 @@ const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 async function measurePaced(rig: BenchRig, round: number): Promise<number | undefined> {
   const target = { address: SERVER_ADDRESS, port: ECHO_PORT };
   const server = rig.start("red/www", "udp-echo", { ...target, seconds: 120 });
-  await server.ready;
+  await server.waitReady();
   const before = await readBuckets(rig);
   const paced = rig.start("red/client1", "udp-exchange", {
     ...{ ...target, sourceAddress: "10.0.0.10", ratePerSec: PACED_RATE_PER_SEC },

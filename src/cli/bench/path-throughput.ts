@@ -24,7 +24,7 @@ export async function measurePackets(rig: BenchRig, tenant: string): Promise<num
   const target = { address: SERVER_ADDRESS, port: rig.takePort() };
   const answering = { ...target, seconds: 30, warmUpSeconds: ANSWER_SEC };
   const hold = rig.start(`${tenant}/www`, "udp-hold", answering);
-  await hold.ready;
+  await hold.waitReady();
   const blast = rig.start(`${tenant}/${BLAST_CLIENT}`, "udp-blast", {
     ...{ ...target, seconds: BLAST_SEC, warmUpSeconds: WARM_UP_SEC },
     ...rig.neighbourOf(tenant, BLAST_CLIENT),
@@ -48,7 +48,7 @@ export async function measurePackets(rig: BenchRig, tenant: string): Promise<num
 export async function measureBulk(rig: BenchRig, tenant: string): Promise<number> {
   const options = { address: SERVER_ADDRESS, port: BULK_PORT, seconds: BULK_SEC };
   const sink = rig.start(`${tenant}/www`, "tcp-sink", options);
-  await sink.ready;
+  await sink.waitReady();
   const source = rig.start(`${tenant}/${BLAST_CLIENT}`, "tcp-source", options);
   await source.result;
   const { bytes = 0, seconds = 1 } = await sink.result;

@@ -1,18 +1,7 @@
 /** Starts the traffic programs of a bench in lab hosts and collects their results. Effect: child processes. */
-import type { ChildProcess } from "node:child_process";
-import { createInterface } from "node:readline";
-import type { ExecOptions } from "../../lab/machine-exec.ts";
 import { ROOT } from "../../lab/privileges.ts";
-import { FlowliftError } from "../../lib/base/errors.ts";
+import { type ProgramPlace, startProgram } from "../../lab/traffic/program.ts";
 import type { GeneratorOptions } from "./generator-options.ts";
-
-/** Where traffic programs run. */
-export interface TrafficPlace {
-  /** Starts a program on a machine. */
-  exec(machine: string, argv: readonly string[], options: ExecOptions): ChildProcess;
-  /** Returns the words that run a file of the built program. */
-  nodeWords(entry: string): string[];
-}
 
 /** The processor of programs that write frames. */
 export const SENDER_CPU = 0;
@@ -33,8 +22,8 @@ export type GeneratorMode =
 
 /** A started traffic program. */
 export interface RunningGenerator {
-  /** Resolves when a serving program listens. */
-  readonly ready: Promise<void>;
+  /** Resolves when a serving program listens. Throws LAB_FAILED when it never did. */
+  waitReady(): Promise<void>;
   /** The program's one result. */
   readonly result: Promise<Readonly<Record<string, number>>>;
   /** Ends a serving program before its time; its result is then empty. */
@@ -43,7 +32,7 @@ export interface RunningGenerator {
 
 /** Starts one program; it ends by itself after `options.seconds`. */
 export function startGenerator(
-  place: TrafficPlace,
+  place: ProgramPlace,
   host: string,
   mode: GeneratorMode,
   options: GeneratorOptions,
@@ -53,37 +42,10 @@ export function startGenerator(
     ...(writesFrames ? ["taskset", "--cpu-list", `${SENDER_CPU}`] : []),
     ...[...place.nodeWords(GENERATOR_ENTRY), mode, JSON.stringify(options)],
   ];
-  const child = place.exec(host, words, writesFrames ? { privileges: ROOT } : {});
-  let stopped = false;
-  let settleReady: () => void = () => {};
-  const ready = new Promise<void>((resolve) => {
-    settleReady = resolve;
-  });
-  const result = new Promise<Readonly<Record<string, number>>>((resolve, reject) => {
-    let last = "{}";
-    let errors = "";
-    child.stderr?.on("data", (text: Buffer) => {
-      errors = (errors + text.toString()).slice(-2000);
-    });
-    if (child.stdout !== null) {
-      createInterface({ input: child.stdout }).on("line", (line) => {
-        if (line === "READY") settleReady();
-        else last = line;
-      });
-    }
-    child.on("error", reject);
-    child.on("close", (code) => {
-      settleReady();
-      if (code === 0 || stopped) resolve(JSON.parse(last) as Record<string, number>);
-      else reject(new FlowliftError("LAB_FAILED", `${mode} on ${host} failed: ${errors.trim()}`));
-    });
-  });
+  const program = startProgram(place, host, words, mode, writesFrames ? { privileges: ROOT } : {});
   return {
-    ready,
-    result,
-    stop: () => {
-      stopped = true;
-      child.kill("SIGTERM");
-    },
+    waitReady: () => program.waitReady(),
+    result: program.result.then((line) => JSON.parse(line ?? "{}") as Record<string, number>),
+    stop: () => program.stop(),
   };
 }

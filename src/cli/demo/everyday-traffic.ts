@@ -1,6 +1,7 @@
 /** What tenants do all day: web, DNS, UDP, ping, over IPv4 and IPv6. Effect: traffic in the lab. */
 
 import type { TrafficMode } from "../../lab/traffic/options.ts";
+import { TIMEOUT_DEFAULT_MS } from "../../lab/traffic/options.ts";
 import { formatPing, parsePing } from "../../lab/traffic/ping.ts";
 import { type RunningTraffic, runTraffic, startTraffic } from "../../lab/traffic/run-traffic.ts";
 import {
@@ -76,7 +77,8 @@ async function browse(
     port: HTTP_PORT,
     connections: WEB_CONNECTIONS_PER_FAMILY,
     requestsPerConnection: WEB_REQUESTS_EACH,
-    parallel: WEB_PARALLEL,
+    parallel: Math.ceil(WEB_PARALLEL / context.slowness),
+    timeoutMs: TIMEOUT_DEFAULT_MS * context.slowness,
   });
   tenant.connections += result.connections;
   tenant.failedConnections += result.failedConnections;
@@ -91,7 +93,8 @@ async function exchangeDatagrams(context: DemoContext, tenant: DemoTenant): Prom
     port: UDP_PORT,
     flows: UDP_FLOWS,
     packetsPerFlow: UDP_PACKETS_PER_FLOW,
-    ratePps: UDP_RATE_PPS,
+    ratePps: Math.ceil(UDP_RATE_PPS / context.slowness),
+    timeoutMs: TIMEOUT_DEFAULT_MS * context.slowness,
   });
   if (result.lost + result.corrupted + result.silentFlows > 0) {
     const { lost, corrupted, silentFlows } = result;
@@ -106,6 +109,7 @@ async function resolveNames(context: DemoContext, tenant: DemoTenant): Promise<v
     target: SERVER_V4,
     port: DNS_PORT,
     queries: DNS_QUERIES,
+    timeoutMs: TIMEOUT_DEFAULT_MS * context.slowness,
   });
   if (result.unanswered + result.wrong > 0) {
     context.problems.push(

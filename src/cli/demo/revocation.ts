@@ -4,7 +4,7 @@
  * Effect: commits and traffic. Half of the flows are on the fast path; the other half match a rule on DSCP,
  * which depends on each packet, so that they stay in the VM.
  */
-import { FlowliftError } from "../../lib/base/errors.ts";
+import { type RunningProgram, startProgram } from "../../lab/traffic/program.ts";
 import {
   countActiveFlows,
   type DemoContext,
@@ -130,14 +130,14 @@ async function startStream(
   const options: StreamOptions = {
     ...part,
     address: SERVER_V4,
-    ratePps: RATE_PPS,
+    ratePps: Math.ceil(RATE_PPS / context.slowness),
   };
   const { seconds } = part;
   const sink = runStream(context, `${tenant.name}/www`, "sink", options, seconds + 1);
-  await sink.ready;
+  await sink.waitReady();
   const source = runStream(context, `${tenant.name}/client1`, "source", options, seconds);
   const flows = Promise.all([sink.result, source.result]).then(
-    ([text]) => (JSON.parse(text) as SinkResult).flows,
+    ([text]) => (JSON.parse(text ?? "") as SinkResult).flows,
   );
   return { flows };
 }
@@ -148,28 +148,8 @@ function runStream(
   mode: "source" | "sink",
   options: StreamOptions,
   seconds: number,
-): { readonly ready: Promise<void>; readonly result: Promise<string> } {
+): RunningProgram {
   const words = [...context.lab.nodeWords(STREAM_ENTRY), mode];
-  const child = context.lab.exec(machine, [...words, JSON.stringify({ ...options, seconds })]);
-  let text = "";
-  let errors = "";
-  let settleReady: () => void = () => {};
-  const ready = new Promise<void>((resolve) => {
-    settleReady = resolve;
-  });
-  child.stderr?.on("data", (chunk: Buffer) => {
-    errors = (errors + chunk.toString()).slice(-1000);
-  });
-  child.stdout?.on("data", (chunk: Buffer) => {
-    text += chunk.toString();
-    if (text.includes("READY\n")) settleReady();
-  });
-  const result = new Promise<string>((resolve, reject) => {
-    child.once("close", (code) => {
-      settleReady();
-      if (code === 0) resolve(text.replace("READY\n", ""));
-      else reject(new FlowliftError("LAB_FAILED", `${mode} on ${machine}: ${errors.trim()}`));
-    });
-  });
-  return { ready, result };
+  const argv = [...words, JSON.stringify({ ...options, seconds })];
+  return startProgram(context.lab, machine, argv, mode);
 }

@@ -44,6 +44,8 @@ export interface DemoOptions {
   readonly distDirectory?: string;
   /** Appliances are VMs. Default: network namespaces. */
   readonly vm?: LabVmOptions;
+  /** How many times longer things may take on a host that is itself emulated. Default: 1. */
+  readonly slowness?: number;
   /** Ends the demo early; everything is cleaned up first. */
   readonly signal: AbortSignal;
 }
@@ -62,10 +64,7 @@ export async function runDemo(screen: Screen, options: DemoOptions): Promise<Dem
     announce: (line) => screen.step(line),
   });
   try {
-    return await Promise.race([
-      runClaims(lab, screen, started, options.vm),
-      rejectWhenEnded(signal),
-    ]);
+    return await Promise.race([runClaims(lab, screen, started, options), rejectWhenEnded(signal)]);
   } finally {
     await screen.stopFollowing();
     await lab.stop();
@@ -85,11 +84,11 @@ async function runClaims(
   lab: Lab,
   screen: Screen,
   started: number,
-  vm: LabVmOptions | undefined,
+  { vm, slowness: ofHost = 1 }: DemoOptions,
 ): Promise<DemoReport> {
   const tenants = await Promise.all(TENANTS.map((name) => openTenant(lab, name)));
   const problems: string[] = [];
-  const slowness = vm?.choice.accelerator === "tcg" ? EMULATION_SLOWNESS : 1;
+  const slowness = ofHost * (vm?.choice.accelerator === "tcg" ? EMULATION_SLOWNESS : 1);
   const announce = (line: string): void => screen.step(line);
   const context: DemoContext = { lab, tenants, problems, slowness, announce };
   screen.follow(tenants);

@@ -1,5 +1,6 @@
 /** The load balancer's shares and the firewall's silence. Effect: traffic in the lab. */
 
+import { TIMEOUT_DEFAULT_MS } from "../../lab/traffic/options.ts";
 import { formatPing, parsePing } from "../../lab/traffic/ping.ts";
 import { runTraffic, startTraffic } from "../../lab/traffic/run-traffic.ts";
 import { chiSquaredP } from "../../lib/base/statistics.ts";
@@ -21,6 +22,7 @@ export async function measureShares(context: DemoContext, tenant: DemoTenant): P
     port: VIP_PORT,
     connections: VIP_CONNECTIONS,
     parallel: VIP_PARALLEL,
+    timeoutMs: TIMEOUT_DEFAULT_MS * context.slowness,
   });
   tenant.connections += result.connections;
   tenant.failedConnections += result.failedConnections;
@@ -43,6 +45,7 @@ export async function measureSourceHash(context: DemoContext, tenant: DemoTenant
       connections: SOURCES,
       parallel: VIP_PARALLEL,
       localPrefix: SOURCE_PREFIX,
+      timeoutMs: TIMEOUT_DEFAULT_MS * context.slowness,
     });
     tenant.connections += result.connections;
     tenant.failedConnections += result.failedConnections;

@@ -122,5 +122,13 @@ async function sendPaced(flows: readonly Flow[], options: UdpClientOptions): Pro
     }
     await sleep(PACE_MS);
   }
-  await sleep(DRAIN_MS);
+  await sleep(DRAIN_MS); // Duplicates show up by then, too.
+  await drain(flows, (options.timeoutMs ?? DRAIN_MS) - DRAIN_MS);
+}
+
+/** Waits for the answers that are still on their way. */
+async function drain(flows: readonly Flow[], timeoutMs: number): Promise<void> {
+  const until = performance.now() + timeoutMs;
+  const isOpen = (flow: Flow): boolean => flow.answered.size < flow.sent;
+  while (performance.now() < until && flows.some(isOpen)) await sleep(PACE_MS);
 }
