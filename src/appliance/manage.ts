@@ -16,6 +16,7 @@ import { ApplianceApplier, readAutoSave } from "./manage-applier.ts";
 import { DataLink } from "./manage-data-link.ts";
 import { formatFirstBoot, readFirstBootReport, showBanner } from "./manage-guest.ts";
 import { type RunningManagePort, serveManagePort } from "./manage-port/manage-port.ts";
+import { RestconfApplier } from "./manage-restconf.ts";
 import { listListenPoints } from "./manage-settings.ts";
 import { APPLIANCE_MODULES } from "./modules.ts";
 import { type ApplianceSettings, DATA_SOCKET_NAME, HELPER_SOCKET_NAME } from "./settings.ts";
@@ -55,10 +56,12 @@ export async function startManage(settings: ApplianceSettings): Promise<RunningM
     firstBoot: () => formatFirstBoot(report, server?.dayZero ?? { outcome: "absent" }),
     log,
   });
+  const restconf = new RestconfApplier(settings.stateDirectory, log);
   server = await ManagementServer.start({
     searchDirectories: defaultYangDirectories(root),
     modules: APPLIANCE_MODULES,
     applier,
+    appliers: [restconf],
     stateDirectory: settings.stateDirectory,
     hostKeyFile: join(settings.stateDirectory, HOST_KEY_NAME),
     authorizedKeysFile: settings.netconf.authorizedKeysFile,
@@ -67,8 +70,10 @@ export async function startManage(settings: ApplianceSettings): Promise<RunningM
     bootId: settings.bootId,
     dayZeroConfig: readDayZero(settings),
     savesStartup: readAutoSave,
+    preview: (config) => dataLink.preview(config),
     log,
   });
+  restconf.attach(server);
   void dataLink.run();
   const { ports } = server;
   log.info("NETCONF is served", { ports: ports.join(",") });
@@ -79,6 +84,7 @@ export async function startManage(settings: ApplianceSettings): Promise<RunningM
     stop: () => {
       void managePort?.stop();
       dataLink.stop();
+      restconf.close();
       server.close();
     },
   };

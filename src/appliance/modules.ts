@@ -14,6 +14,7 @@ export const APPLIANCE_MODULES: readonly YangModuleRequest[] = [
   { name: "ietf-system", features: ["authentication", "local-users"] },
   { name: "flowlift-system" },
   { name: "flowlift-system-deviations" },
+  { name: "flowlift-restconf" },
   { name: "ietf-nat", features: ["basic-nat44", "napt44", "dst-nat"] },
   {
     name: "ietf-access-control-list",

@@ -13,13 +13,14 @@ import {
   optionalNode,
   ProblemCollector,
   readBoolean,
+  readNumber,
   readText,
   readTexts,
 } from "../lib/service/data-reader.ts";
 import type { ConfigData, ConfigProblem, ServiceContext } from "../lib/service/provider.ts";
 import { type Acl, type FirewallAction, parseAcl } from "./ace.ts";
 
-export type HostService = "netconf" | "ping";
+export type HostService = "netconf" | "ping" | "restconf";
 
 /** ACLs of one interface and direction, in order. */
 export interface Attachment {
@@ -45,10 +46,14 @@ export interface ZonePolicy {
 
 export interface FirewallConfig {
   readonly attachments: readonly Attachment[];
+  /** Undefined: RESTCONF is not served. */
+  readonly restconfPort?: number;
   /** Undefined: the zone firewall is off. */
   readonly zones?: { readonly zones: readonly Zone[]; readonly policies: readonly ZonePolicy[] };
 }
 
+/** Of yang/flowlift-restconf.yang. */
+const RESTCONF_PORT_DEFAULT = 443;
 const ACLS_PATH = "/ietf-access-control-list:acls";
 const ZONES_PATH = "/flowlift-zones:zones";
 
@@ -70,7 +75,18 @@ export function parseFirewallConfig(
   const zonesNode = optionalNode(data, "flowlift-zones:zones");
   const zones = zonesNode === undefined ? undefined : parseZones(zonesNode, acls, problems);
   if (problems.first !== undefined) return err(problems.first);
-  return ok({ attachments, ...(zones === undefined ? {} : { zones }) });
+  const restconfPort = readRestconfPort(data);
+  return ok({
+    attachments,
+    ...(restconfPort === undefined ? {} : { restconfPort }),
+    ...(zones === undefined ? {} : { zones }),
+  });
+}
+
+function readRestconfPort(data: ConfigData): number | undefined {
+  const node = childNode(data, "flowlift-restconf:restconf");
+  if (!readBoolean(node, "enabled", false)) return undefined;
+  return readNumber(node, "port") ?? RESTCONF_PORT_DEFAULT;
 }
 
 function parseAttachment(

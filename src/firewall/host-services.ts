@@ -24,10 +24,12 @@ const ICMPV6_ECHO_REQUEST = 128;
 
 /** Returns the rules of the input hook. With the zone firewall off, every interface may use them. */
 export function compileHostServices(config: FirewallConfig, context: ServiceContext): Rule[] {
-  return (["netconf", "ping"] as const).flatMap((service) => {
+  return (["netconf", "ping", "restconf"] as const).flatMap((service) => {
     const from = fromInterfaces(config, service);
     if (from === undefined) return [];
-    return serviceMatches(service, context).map((matches): Rule => [...from, ...matches, ACCEPT]);
+    return serviceMatches(service, config, context).map(
+      (matches): Rule => [...from, ...matches, ACCEPT],
+    );
   });
 }
 
@@ -43,7 +45,15 @@ function fromInterfaces(
   return values.length === 0 ? undefined : [equals(INPUT_INTERFACE, { kind: "any-of", values })];
 }
 
-function serviceMatches(service: HostService, context: ServiceContext): Statement[][] {
+function serviceMatches(
+  service: HostService,
+  config: FirewallConfig,
+  context: ServiceContext,
+): Statement[][] {
+  if (service === "restconf") {
+    const port = config.restconfPort;
+    return port === undefined ? [] : [[equals(payload("tcp", "dport"), number(port))]];
+  }
   if (service === "ping") {
     return [
       [equals(payload("icmp", "type"), number(ICMP_ECHO_REQUEST))],
