@@ -3,7 +3,7 @@
  *
  * Effect: calls the driver. Nothing new is programmed and no lease renewed before both agree.
  */
-import type { FastPathDriver } from "../fast-path/driver.ts";
+import { type FastPathDriver, SLOT_FREE } from "../fast-path/driver.ts";
 import type { Clock } from "../lib/base/clock.ts";
 import type { Log } from "../lib/base/log.ts";
 import type { HostCore } from "./host-core.ts";
@@ -51,11 +51,20 @@ export async function attachDriver(
     log.warn("removing flows that belong to nobody", { flows: orphans.length });
     await driver.withdraw(orphans);
   }
+  await freeSlots(driver, core);
   for (const state of core.vms.values()) {
     // A lease that this process never renewed is left to run out by itself.
     if (!state.hasRenewed) continue;
     const leftMs = Math.max(0, Math.ceil(state.leaseEndsMs - clock.nowMs()));
     await driver.setSlot(state.vm.slot, state.generation, leftMs);
+  }
+}
+
+/** What was counted for virtual machines that left while nobody could say so. */
+async function freeSlots(driver: FastPathDriver, core: HostCore): Promise<void> {
+  const used = new Set([...core.vms.values()].map(({ vm }) => vm.slot));
+  for (const { vmSlot } of (await driver.totals()).slots) {
+    if (!used.has(vmSlot)) await driver.setSlot(vmSlot, SLOT_FREE, 0);
   }
 }
 

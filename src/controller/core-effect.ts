@@ -7,9 +7,22 @@ import type { FlowRecord } from "./flow-record.ts";
 /** Names a request whose answer comes later; chosen by the shell. */
 export type ReplyToken = number;
 
+/** A flow's bytes in a message. */
+export interface EncodedFlow {
+  readonly bytes: Buffer;
+  readonly start: number;
+  readonly end: number;
+}
+
 export type CoreEffect =
   /** A flow was granted and waits for the driver: write the journal before it is given to it. */
-  | { readonly kind: "granted"; readonly record: FlowRecord; readonly flow: OffloadFlow }
+  | {
+      readonly kind: "granted";
+      readonly record: FlowRecord;
+      readonly flow: OffloadFlow;
+      /** The flow as it came, if it came in CBOR. */
+      readonly encoded: EncodedFlow | undefined;
+    }
   | {
       readonly kind: "refused";
       readonly vmKey: string;

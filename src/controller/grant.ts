@@ -4,8 +4,11 @@
  * Pure. The same (epoch, flow-id) twice gets the same answer.
  * Invariant: a virtual machine never holds more flows than its quota; every refusal is an effect.
  */
+import { assert } from "../lib/base/assert.ts";
+import type { FlowPlaces } from "../offload-protocol/cbor-decode-request.ts";
 import type { OffloadFlow, OffloadRequest, OffloadResult } from "../offload-protocol/messages.ts";
 import { type AuthorisedFlow, authoriseFlow, type Refusal } from "./authorise.ts";
+import type { EncodedFlow } from "./core-effect.ts";
 import { flowKey } from "./flow-key.ts";
 import { FlowRecord } from "./flow-record.ts";
 import { type HostCore, INSTALL_QUEUE_MAX } from "./host-core.ts";
@@ -30,11 +33,16 @@ export function requestFlows(context: RequestContext, request: Requested): Offlo
     if (replayed !== undefined) return replayed;
     const early = whole ?? (index >= allowed ? tooFast(batchMax) : checkRoom(core, state, share));
     if (early !== undefined) return refuse(context, request, flow, early);
-    return decide(context, request, flow);
+    return decide(context, request, flow, index);
   });
 }
 
-function decide(context: RequestContext, request: Requested, flow: OffloadFlow): OffloadResult {
+function decide(
+  context: RequestContext,
+  request: Requested,
+  flow: OffloadFlow,
+  index: number,
+): OffloadResult {
   const { core, state } = context;
   const authorised = authoriseFlow(
     flow,
@@ -53,9 +61,16 @@ function decide(context: RequestContext, request: Requested, flow: OffloadFlow):
     return holder.vmKey === state.vm.key ? { ...result, holder: holder.flowId } : result;
   }
   state.noteGranted(flow.flowId);
-  core.admit(newRecord(context, request, flow, authorised.value), state, flow);
+  const record = newRecord(context, request, flow, authorised.value);
+  core.admit(record, state, flow, encodedFlow(context.places, index));
   const { flowId, idleTimeoutMs } = flow;
   return { flowId, outcome: "granted-pending", effectiveIdleTimeoutMs: idleTimeoutMs };
+}
+
+function encodedFlow(places: FlowPlaces | undefined, index: number): EncodedFlow | undefined {
+  if (places === undefined) return undefined;
+  assert(index < places.count, "the places are those of this request");
+  return { bytes: places.bytes, start: places.at[index] ?? 0, end: places.at[index + 1] ?? 0 };
 }
 
 function newRecord(

@@ -18,7 +18,7 @@ import type {
   FlowEvent,
   OffloadFlow,
 } from "../offload-protocol/messages.ts";
-import type { CoreEffect } from "./core-effect.ts";
+import type { CoreEffect, EncodedFlow } from "./core-effect.ts";
 import { flowKey, NO_COUNTERS } from "./flow-key.ts";
 import type { FlowRecord } from "./flow-record.ts";
 import { FlowTable } from "./flow-table.ts";
@@ -77,12 +77,12 @@ export class HostCore {
   }
 
   /** Takes a flow that was just granted. */
-  admit(record: FlowRecord, state: VmState, flow: OffloadFlow): void {
+  admit(record: FlowRecord, state: VmState, flow: OffloadFlow, encoded?: EncodedFlow): void {
     assert(this.#installs.length < INSTALL_QUEUE_MAX, "room in the queue was checked");
     this.table.add(record);
     state.counts[record.phase.kind]++;
     this.#installs.push(record);
-    this.emit({ kind: "granted", record, flow });
+    this.emit({ kind: "granted", record, flow, encoded });
   }
 
   /** Takes a flow that the journal knows and the driver has, or may have. */

@@ -16,9 +16,15 @@ import { readEpoch } from "../offload-protocol/cbor-leaf.ts";
 import { CBOR_REFUSED, CborReader } from "../offload-protocol/cbor-reader.ts";
 import type { CborWriter } from "../offload-protocol/cbor-writer.ts";
 import type { Epoch, FlowEvent, OffloadFlow } from "../offload-protocol/messages.ts";
+import type { EncodedFlow } from "./core-effect.ts";
 
 export type JournalRecord =
-  | { readonly kind: "granted"; readonly flow: JournalFlow }
+  | {
+      readonly kind: "granted";
+      readonly flow: JournalFlow;
+      /** The flow as the serial port had it, to be copied; never read back. */
+      readonly encoded?: EncodedFlow | undefined;
+    }
   | {
       readonly kind: "event";
       readonly vmKey: string;
@@ -73,7 +79,7 @@ export function writeJournalRecord(writer: CborWriter, record: JournalRecord): v
   switch (record.kind) {
     case "granted":
     case "changed":
-      writeJournalFlow(writer, record.kind, record.flow);
+      writeJournalFlow(writer, record);
       break;
     case "event":
       writer.array(5);
@@ -95,12 +101,12 @@ export function writeJournalRecord(writer: CborWriter, record: JournalRecord): v
 
 function writeJournalFlow(
   writer: CborWriter,
-  kind: "granted" | "changed",
-  { vmKey, epoch, handle, generation, flow, isActive, egressPortIds }: JournalFlow,
+  record: Extract<JournalRecord, { readonly kind: "granted" | "changed" }>,
 ): void {
+  const { vmKey, epoch, handle, generation, flow, isActive, egressPortIds } = record.flow;
   const [port, portBack] = egressPortIds;
   writer.array(9);
-  writer.uint(kind === "granted" ? KIND_GRANTED : KIND_CHANGED);
+  writer.uint(record.kind === "granted" ? KIND_GRANTED : KIND_CHANGED);
   writer.text(vmKey);
   writer.reserve(RECORD_BYTES_MAX);
   writer.shortText(epoch);
@@ -110,8 +116,12 @@ function writeJournalFlow(
   writer.uint(port);
   if (portBack === undefined) writer.null();
   else writer.uint(portBack);
-  writer.map(flowPairs(flow));
-  writeFlow(writer, flow);
+  const encoded = record.kind === "granted" ? record.encoded : undefined;
+  if (encoded !== undefined) writer.encoded(encoded.bytes, encoded.start, encoded.end);
+  else {
+    writer.map(flowPairs(flow));
+    writeFlow(writer, flow);
+  }
 }
 
 /** Returns the record without its length, or undefined for bytes that are none of ours. */

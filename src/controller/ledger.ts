@@ -134,7 +134,11 @@ export class Ledger {
 function toJournalRecord(effect: CoreEffect): JournalRecord | undefined {
   switch (effect.kind) {
     case "granted":
-      return { kind: "granted", flow: toJournalFlow(effect.record, effect.flow) };
+      return {
+        kind: "granted",
+        flow: toJournalFlow(effect.record, effect.flow),
+        encoded: effect.encoded,
+      };
     case "update":
       return { kind: "changed", flow: toJournalFlow(effect.record) };
     case "event": {

@@ -9,6 +9,7 @@ import { err, type Result } from "../lib/base/result.ts";
 import { type ErrorTag, malformedMessage, type RpcError } from "../lib/netconf/rpc-error.ts";
 import { YangContext } from "../lib/yang/yang-context.ts";
 import { defaultYangDirectories } from "../lib/yang/yang-directories.ts";
+import type { FlowPlaces } from "../offload-protocol/cbor-decode-request.ts";
 import { decodeRpc as decodeCborRpc } from "../offload-protocol/codec-cbor.ts";
 import { decodeRpc, type ReceivedRpc, type RpcRefusal } from "../offload-protocol/codec-xml.ts";
 import type { Encoding } from "../offload-protocol/hello.ts";
@@ -38,8 +39,13 @@ export class MessageValidator {
     return this.#disagreements;
   }
 
-  decode(bytes: Uint8Array, encoding: Encoding = "xml"): Result<ReceivedRpc, RpcRefusal> {
-    if (encoding === "cbor") return this.#decodeCbor(bytes);
+  /** `places` is told where flows stand in a CBOR message. */
+  decode(
+    bytes: Uint8Array,
+    encoding: Encoding = "xml",
+    places?: FlowPlaces,
+  ): Result<ReceivedRpc, RpcRefusal> {
+    if (encoding === "cbor") return this.#decodeCbor(bytes, places);
     const decoded = decodeRpc(bytes);
     if (decoded.ok) return decoded;
     const { messageId, error } = decoded.error;
@@ -47,8 +53,8 @@ export class MessageValidator {
   }
 
   /** A refused message is explained by what it says in XML. */
-  #decodeCbor(bytes: Uint8Array): Result<ReceivedRpc, RpcRefusal> {
-    const decoded = decodeCborRpc(bytes);
+  #decodeCbor(bytes: Uint8Array, places?: FlowPlaces): Result<ReceivedRpc, RpcRefusal> {
+    const decoded = decodeCborRpc(bytes, places);
     if (decoded.ok) return decoded;
     const { messageId, error, xml } = decoded.error;
     return err({ messageId, error: xml === undefined ? error : this.#explain(xml, error) });

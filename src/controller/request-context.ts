@@ -1,4 +1,5 @@
 /** What every request handler is given, and what it answers. Pure: types only. */
+import type { FlowPlaces } from "../offload-protocol/cbor-decode-request.ts";
 import type { OffloadFlow, OffloadReply } from "../offload-protocol/messages.ts";
 import type { ReplyToken } from "./core-effect.ts";
 import type { HostCore } from "./host-core.ts";
@@ -14,6 +15,8 @@ export interface RequestContext {
   readonly nowMs: number;
   /** How many bytes a held flow takes at most in an answer. */
   flowBytesMax(flow: OffloadFlow): number;
+  /** Where the request's flows stand in its message, if it is CBOR. */
+  readonly places: FlowPlaces | undefined;
 }
 
 export type RequestOutcome =

@@ -9,6 +9,7 @@ import { randomBytes } from "node:crypto";
 import type { Clock } from "../lib/base/clock.ts";
 import type { Log } from "../lib/base/log.ts";
 import { protocolError, type RpcError } from "../lib/netconf/rpc-error.ts";
+import { FlowPlaces } from "../offload-protocol/cbor-decode-request.ts";
 import type { SessionId } from "../offload-protocol/framing.ts";
 import { codecOf, type MessageCodec } from "../offload-protocol/message-codec.ts";
 import type {
@@ -70,6 +71,7 @@ export class VmSession {
   #session: SessionState = SESSION_STOPPED;
   /** Of the session that is open. */
   #codec: MessageCodec = codecOf("xml");
+  readonly #places = new FlowPlaces();
   #isCreditDue = false;
   #creditTold = 0;
   #creditTimer: NodeJS.Timeout | undefined;
@@ -178,7 +180,9 @@ export class VmSession {
     const { core, state, validator, clock, drawToken, dropToken, onWork, onRequest } =
       this.#options;
     const receivedMs = clock.nowMs();
-    const decoded = validator.decode(bytes, this.#codec.encoding);
+    const { encoding } = this.#codec;
+    const places = encoding === "cbor" ? this.#places : undefined;
+    const decoded = validator.decode(bytes, encoding, places);
     if (!decoded.ok) {
       this.#refuse(decoded.error.messageId, decoded.error.error);
       return;
@@ -191,7 +195,7 @@ export class VmSession {
       if (this.#session.own === own && this.isOpen) this.#answer(messageId, reply);
     });
     const { flowBytesMax } = this.#codec;
-    const context = { core, state, token, receivedMs, nowMs: clock.nowMs(), flowBytesMax };
+    const context = { core, state, token, receivedMs, nowMs: clock.nowMs(), flowBytesMax, places };
     const outcome = handleRequest(context, request);
     if (outcome.kind !== "later") dropToken(token);
     if (outcome.kind === "reply") this.#answer(messageId, outcome.reply);

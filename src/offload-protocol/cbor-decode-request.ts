@@ -28,11 +28,23 @@ import {
 } from "./messages.ts";
 import { UINT32_MAX } from "./xml-leaf.ts";
 
-/** Reads the input of an operation. */
-export function readRequest(reader: CborReader, kind: OffloadRequest["kind"]): OffloadRequest {
+/** Where the flows of a request stand in its message, one behind the other; for whoever keeps their bytes. */
+export class FlowPlaces {
+  bytes: Buffer = Buffer.alloc(0);
+  /** Where flow `index` begins, and at `index + 1` where it ends. */
+  readonly at: Uint32Array = new Uint32Array(FLOWS_PER_REQUEST_MAX + 1);
+  count = 0;
+}
+
+/** Reads the input of an operation; `places` is told of flows. */
+export function readRequest(
+  reader: CborReader,
+  kind: OffloadRequest["kind"],
+  places?: FlowPlaces,
+): OffloadRequest {
   switch (kind) {
     case "request-offload":
-      return readRequestOffload(reader);
+      return readRequestOffload(reader, places);
     case "withdraw-offload":
       return readWithdraw(reader);
     case "update-offload":
@@ -53,7 +65,7 @@ export function oneKey(reader: CborReader, key: number): void {
   if (reader.map() !== 1 || reader.key() !== key) reader.refuse();
 }
 
-function readRequestOffload(reader: CborReader): OffloadRequest {
+function readRequestOffload(reader: CborReader, places?: FlowPlaces): OffloadRequest {
   let seen = 0;
   let epoch: Epoch | undefined;
   let flows: OffloadFlow[] = [];
@@ -61,17 +73,22 @@ function readRequestOffload(reader: CborReader): OffloadRequest {
     const key = reader.key();
     seen = once(reader, seen, key);
     if (key === REQUEST.epoch) epoch = readEpoch(reader);
-    else if (key === REQUEST.flow) flows = readFlows(reader);
+    else if (key === REQUEST.flow) flows = readFlows(reader, places);
     else reader.refuse();
   }
   if (epoch === undefined || flows.length === 0) return reader.refuse();
   return { kind: "request-offload", epoch, flows };
 }
 
-function readFlows(reader: CborReader): OffloadFlow[] {
+function readFlows(reader: CborReader, places?: FlowPlaces): OffloadFlow[] {
   const count = reader.array();
   if (count > FLOWS_PER_REQUEST_MAX) reader.refuse();
   const flows: OffloadFlow[] = [];
+  if (places !== undefined) {
+    places.bytes = reader.bytes;
+    places.at[0] = reader.at;
+    places.count = count;
+  }
   let largest = -1n;
   let grows = true;
   for (let index = 0; index < count; index++) {
@@ -80,6 +97,7 @@ function readFlows(reader: CborReader): OffloadFlow[] {
     if (flow.flowId > largest) largest = flow.flowId;
     else grows = false;
     flows.push(flow);
+    if (places !== undefined) places.at[index + 1] = reader.at;
   }
   if (!grows && new Set(flows.map(({ flowId }) => flowId)).size < count) reader.refuse();
   return flows;

@@ -17,6 +17,8 @@ export const MAJOR_MAP = 5;
 const SIMPLE_FALSE = 0xf4;
 const SIMPLE_TRUE = 0xf5;
 const SIMPLE_NULL = 0xf6;
+/** Numbers whose head is all there is: one of each is enough. */
+const SMALL: readonly bigint[] = Array.from({ length: 24 }, (_, value) => BigInt(value));
 /** What YANG's strings, like XML, cannot carry; tab, CR and LF they can. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are meant
 const NOT_YANG_TEXT = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufdd0-\ufdef\ufffe\uffff]/;
@@ -73,6 +75,11 @@ export class CborReader {
   /** Reads an unsigned integer of 64 bits. */
   uint64(): bigint {
     const { bytes, at } = this;
+    const small = SMALL[bytes[at] ?? SMALL.length];
+    if (small !== undefined) {
+      this.at++;
+      return small;
+    }
     if (bytes[at] !== 27 || ((bytes[at + 1] ?? 0) === 0 && (bytes[at + 2] ?? 0) < 0x20)) {
       return BigInt(this.argument(MAJOR_UINT));
     }

@@ -129,6 +129,13 @@ export class CborWriter {
     this.#bytes[this.#at++] = NULL;
   }
 
+  /** Writes an item that is encoded already, and reserves for it. */
+  encoded(bytes: Buffer, start: number, end: number): void {
+    this.reserve(end - start);
+    bytes.copy(this.#bytes, this.#at, start, end);
+    this.#at += end - start;
+  }
+
   /** Writes text and reserves for it. */
   text(value: string): void {
     this.reserve(HEAD_BYTES_MAX + UTF8_PER_UNIT_MAX * value.length);

@@ -13,7 +13,7 @@
 import { err, ok, type Result } from "../lib/base/result.ts";
 import { malformedMessage, protocolError, type RpcError } from "../lib/netconf/rpc-error.ts";
 import { escapeXml } from "../lib/xml/tree.ts";
-import { readRequest } from "./cbor-decode-request.ts";
+import { type FlowPlaces, readRequest } from "./cbor-decode-request.ts";
 import { readNotification, readReply } from "./cbor-decode-server.ts";
 import { writeNotification, writeReply, writeRequest } from "./cbor-encode-message.ts";
 import { CBOR_REFUSED, CborReader } from "./cbor-reader.ts";
@@ -118,14 +118,17 @@ export interface CborRefusal extends RpcRefusal {
 
 const MALFORMED: RpcError = malformedMessage("The message is not the CBOR of this binding");
 
-/** Reads an `rpc`: the controller's side. */
-export function decodeRpc(bytes: Uint8Array): Result<ReceivedRpc, CborRefusal> {
+/** Reads an `rpc`: the controller's side. `places` is told where its flows stand. */
+export function decodeRpc(
+  bytes: Uint8Array,
+  places?: FlowPlaces,
+): Result<ReceivedRpc, CborRefusal> {
   if (bytes.length > MESSAGE_BYTES_MAX) {
     const error = protocolError("too-big", `A message has more than ${MESSAGE_BYTES_MAX} bytes`);
     return err({ messageId: undefined, error });
   }
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return attempt(() => ok(readRpc(new CborReader(buffer)))) ?? err(explainRpc(buffer));
+  return attempt(() => ok(readRpc(new CborReader(buffer), places))) ?? err(explainRpc(buffer));
 }
 
 /** Returns undefined where the reader refuses. */
@@ -138,13 +141,13 @@ function attempt<T>(read: () => T): T | undefined {
   }
 }
 
-function readRpc(reader: CborReader): ReceivedRpc {
+function readRpc(reader: CborReader, places?: FlowPlaces): ReceivedRpc {
   openEnvelope(reader, RPC);
   const messageId = readMessageId(reader);
   if (reader.map() !== 1) reader.refuse();
   const kind = KIND_OF_RPC.get(reader.key());
   if (kind === undefined) return reader.refuse();
-  const request = readRequest(reader, kind);
+  const request = readRequest(reader, kind, places);
   reader.end();
   return { messageId, request };
 }

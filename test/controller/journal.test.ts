@@ -13,7 +13,9 @@ import {
   type JournalRecord,
   writeJournalRecord,
 } from "../../src/controller/journal-record.ts";
+import { FlowPlaces } from "../../src/offload-protocol/cbor-decode-request.ts";
 import { CborWriter, SIZE_BYTES } from "../../src/offload-protocol/cbor-writer.ts";
+import { decodeRpc, encodeRpc } from "../../src/offload-protocol/codec-cbor.ts";
 import { EPOCH, natFlow, World } from "./world.ts";
 
 let directory = "";
@@ -170,4 +172,22 @@ test("a process that dies in the middle of a compaction leaves the old journal",
   const { vms, journal: again } = Journal.open(directory);
   expect(vms).toEqual(replay(story()));
   again.close();
+});
+
+test("a flow that came in CBOR is journalled by its bytes, and reads the same", () => {
+  const [granted] = story();
+  if (granted?.kind !== "granted") throw new Error("the story begins with a flow");
+  const writer = new CborWriter();
+  const { flow } = granted.flow;
+  const places = new FlowPlaces();
+  const message = encodeRpc("7", {
+    kind: "request-offload",
+    epoch: EPOCH,
+    flows: [natFlow(9n), flow],
+  });
+  expect(decodeRpc(message, places).ok).toBe(true);
+  expect(places.count).toBe(2);
+  const encoded = { bytes: places.bytes, start: places.at[1] ?? 0, end: places.at[2] ?? 0 };
+  writeJournalRecord(writer, { ...granted, encoded });
+  expect(decodeJournalRecord(writer.finish().subarray(SIZE_BYTES))).toEqual(granted);
 });

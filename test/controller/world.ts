@@ -161,7 +161,15 @@ export class World {
     const { core, nowMs } = this;
     const { flowBytesMax } = codecOf("xml");
     const token = ++this.#token;
-    return { core, state: this.vm(key), token, receivedMs: nowMs, nowMs, flowBytesMax };
+    return {
+      core,
+      state: this.vm(key),
+      token,
+      receivedMs: nowMs,
+      nowMs,
+      flowBytesMax,
+      places: undefined,
+    };
   }
 
   /** Sends a request; a later answer is found in `replies` under the token that is returned. */
