@@ -81,7 +81,10 @@ function makeFlow(
   return {
     flowId: 0n,
     service: judgement.service,
-    rules: judgement.rules.slice(0, RULES_PER_FLOW_MAX),
+    rules:
+      judgement.rules.length <= RULES_PER_FLOW_MAX
+        ? judgement.rules
+        : judgement.rules.slice(0, RULES_PER_FLOW_MAX),
     policyTag: judgement.policyTag,
     policyEpoch: core.policyEpoch,
     directions: "both",
@@ -131,7 +134,7 @@ function sendRequest(core: EngineCore, records: readonly FlowRecord[]): void {
     const { flow } = record;
     if (flow === undefined) continue;
     core.identify(record);
-    record.flow = { ...flow, flowId: record.flowId };
+    record.flow = Object.assign(flow, { flowId: record.flowId }); // Nobody else has it yet.
     record.lastUsedAtMs = core.nowMs;
     core.setState(record, "requested");
     schedule(core, record);

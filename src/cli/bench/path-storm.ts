@@ -22,8 +22,12 @@ export const STORM_RATE_PER_SEC = 30_000;
 const FIRST_PORT = 9300;
 const LAST_PORT = 9599;
 const POLL_MS = 50;
-/** Nothing became active for this long: the storm is over. */
+/** What is still on its way arrives within this time. */
 const QUIET_MS = 1000;
+/** Nothing became active for this long: the storm is over, although flows are missing. */
+const STALLED_MS = 5000;
+/** Before the first is active. */
+const SILENT_MS = 20_000;
 const CLOSED_MS_MAX = 30_000;
 const ACTIVE_COUNT = "flowlift_time_to_active_seconds_count";
 const STORM_SEC_MAX = 60;
@@ -114,8 +118,7 @@ export class StormSite {
       const at = performance.now();
       if (count > last.count) last = { at, count };
       if (first === NEVER && count > before) first = last;
-      const quietMs = first === NEVER ? 20 * QUIET_MS : QUIET_MS;
-      if (at - last.at > quietMs) break;
+      if (at - last.at > (first === NEVER ? SILENT_MS : STALLED_MS)) break;
     }
     return { first, last };
   }
