@@ -42,7 +42,7 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** The bridge understands nothing about flows: of the protocol it may see only the framing. */
-const BRIDGE_MAY_SEE = ["framing.ts", "upstream.ts", "messages.ts"];
+const BRIDGE_MAY_SEE = ["framing.ts", "upstream.ts", "messages.ts", "placements.ts"];
 
 function listFiles(folder: string, suffix: string): string[] {
   return readdirSync(folder, { recursive: true, encoding: "utf8" })
