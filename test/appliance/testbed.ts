@@ -12,11 +12,12 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { connectLocalRpc, type LocalRpcPeer } from "../../src/lib/base/local-rpc.ts";
 import { findProjectRoot } from "../../src/lib/base/project-root.ts";
+import { patience } from "../support/patience.ts";
 
 const run = promisify(execFile);
 /** An unprivileged user of Debian (nobody). */
 const USER_ID = 65_534;
-const READY_TIMEOUT_MS = 10_000;
+const READY_TIMEOUT_MS: number = patience(10_000);
 const OUTPUT_BYTES_MAX: number = 64 * 1024 * 1024;
 
 /** Compiles the program once and returns the path of its entry. */

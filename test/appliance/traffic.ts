@@ -1,9 +1,10 @@
 /** Starts the traffic program of `traffic.mjs` in namespaces of a test bed. */
 import { fileURLToPath } from "node:url";
+import { patience } from "../support/patience.ts";
 import type { Testbed } from "./testbed.ts";
 
 const PROGRAM = fileURLToPath(new URL("./traffic.mjs", import.meta.url));
-const SERVER_TIMEOUT_MS = 5_000;
+const SERVER_TIMEOUT_MS: number = patience(5_000);
 
 export interface Probe {
   readonly protocol: "tcp" | "udp";
@@ -30,7 +31,7 @@ const PATIENCE_MS = 3_000;
 /** For probes that must stay without an answer: their positive controls take some milliseconds. */
 export const BRIEFLY_MS = 400;
 
-const ECHO_TIMEOUT_MS = 10_000;
+const ECHO_TIMEOUT_MS: number = patience(10_000);
 /** A pipe's worth of lines that were printed before. */
 const SETTLE_MS = 150;
 /** A living connection has an echo every 20 ms. */

@@ -16,6 +16,7 @@ import { EndpointCounter } from "../../src/lab/endpoint-counter.ts";
 import { AGENT_UID, FLOWLIFT_GID, formatSetpriv, PRIVILEGES } from "../../src/lab/privileges.ts";
 import { findProjectRoot } from "../../src/lib/base/project-root.ts";
 import { LAB_DIST_DIRECTORY } from "../support/lab-dist.ts";
+import { patience } from "../support/patience.ts";
 import {
   CLIENT,
   EXTERNAL,
@@ -34,7 +35,7 @@ import {
   SLOT,
 } from "./traffic-flow.ts";
 
-const READY_TIMEOUT_MS = 10_000;
+const READY_TIMEOUT_MS: number = patience(10_000);
 
 export type Machine = "c" | "h" | "v" | "s";
 

@@ -4,13 +4,14 @@ import type { FastPathDriver } from "../../src/fast-path/driver.ts";
 import { findProjectRoot } from "../../src/lib/base/project-root.ts";
 import { SERVER } from "../fast-path/traffic-flow.ts";
 import { TrafficLab } from "../fast-path/traffic-lab.ts";
+import { patience } from "../support/patience.ts";
 
 const SCRIPTS = join(findProjectRoot(), "test", "fast-path");
 export const UDP_PORT = 7000;
 export const TCP_PORT = 7001;
 export const UDP_BYTES = 600;
-/** An emulated processor is slow; what never comes true is told after this. */
-const PATIENCE_MS = 60_000;
+/** What never comes true is told after this. */
+const PATIENCE_MS: number = patience(10_000);
 
 export async function waitFor(holds: () => boolean | Promise<boolean>): Promise<void> {
   const deadline = Date.now() + PATIENCE_MS;

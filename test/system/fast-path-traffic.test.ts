@@ -19,6 +19,7 @@ import {
   SLOT,
 } from "../fast-path/traffic-flow.ts";
 import { TrafficLab } from "../fast-path/traffic-lab.ts";
+import { patience } from "../support/patience.ts";
 
 const UDP_SCRIPT = join(findProjectRoot(), "test/fast-path/udp-echo.mjs");
 const TCP_SCRIPT = join(findProjectRoot(), "test/fast-path/tcp-exchange.mjs");
@@ -48,7 +49,7 @@ beforeAll(async () => {
 afterAll(() => lab.destroy());
 
 async function waitFor(holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 10_000;
+  const deadline = Date.now() + patience(10_000);
   while (!(await holds())) {
     if (Date.now() > deadline) throw new Error(`this never came true: ${holds}`);
     await new Promise((resolve) => setTimeout(resolve, 20));

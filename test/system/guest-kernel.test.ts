@@ -61,7 +61,7 @@ test(
           job("hangs", "sleep 1000"),
           job("late", "true"),
         ],
-        limitSec: 20,
+        limitSec: 10,
       });
       expect(run.outcomes).toEqual([
         { name: "writes", exitCode: 0, output: ["changed", "it's"] },
