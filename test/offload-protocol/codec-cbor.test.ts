@@ -1,6 +1,7 @@
 /** CBOR says what XML says: the same values, and the same errors. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { DEPTH_MAX } from "../../src/offload-protocol/cbor-to-xml.ts";
 import * as cbor from "../../src/offload-protocol/codec-cbor.ts";
 import * as xml from "../../src/offload-protocol/codec-xml.ts";
 import { codecOf } from "../../src/offload-protocol/message-codec.ts";
@@ -168,4 +169,22 @@ test("no message of the largest request is longer than its flows' bounds say", (
     }),
     { numRuns: 50 },
   );
+});
+
+/** `renew-lease` with its epoch inside of `depth` maps. */
+function nested(depth: number): Buffer {
+  const head = Buffer.from("83006131a119eb23", "hex");
+  const open = Buffer.from("a103".repeat(depth), "hex");
+  return Buffer.concat([head, open, Buffer.from("00", "hex")]);
+}
+
+test("a message that goes deeper than anything of ours is malformed at once", () => {
+  for (const depth of [DEPTH_MAX - 1, DEPTH_MAX, DEPTH_MAX + 1, 100_000]) {
+    const read = cbor.decodeRpc(nested(depth));
+    const tag = read.ok ? "accepted" : read.error.error.tag;
+    expect({ depth, tag }).toEqual({
+      depth,
+      tag: depth < DEPTH_MAX ? "unknown-element" : "malformed-message",
+    });
+  }
 });
