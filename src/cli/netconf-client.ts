@@ -52,6 +52,7 @@ export class NetconfClient {
   /** Connects, authenticates with the key, and exchanges hellos. */
   static async connect(target: NetconfTarget): Promise<NetconfClient> {
     const ssh = new Client();
+    ssh.on("error", () => {}); // A connection that broke may tell so more than once.
     const channel = await new Promise<ClientChannel>((resolve, reject) => {
       ssh.once("error", (cause) =>
         reject(

@@ -199,7 +199,7 @@ test(
 /** Packs the root file system again with another version, and puts it where the VM's root was. */
 async function replaceRoot(version: string): Promise<void> {
   const tree = join(folder, "root");
-  const release = join(tree, "etc", "os-release");
+  const release = join(tree, "app", "etc", "os-release");
   const text = readFileSync(release, "utf8").replace(/^VERSION_ID=.*$/m, `VERSION_ID="${version}"`);
   rmSync(release);
   writeFileSync(release, text);
