@@ -30,6 +30,7 @@ import { presentInterfaces } from "./data-interfaces.ts";
 import { applyTimeouts, applyTrackingSettings, enableForwarding } from "./data-kernel-settings.ts";
 import { recallConfig, rememberConfig } from "./data-memory.ts";
 import { DataNetwork } from "./data-network.ts";
+import { type CommitPreview, compareRulesets, countForbidden } from "./data-preview.ts";
 import { readState } from "./data-state.ts";
 import { createJudge, judgesAlike } from "./policy.ts";
 import { APPLIANCE_TABLE, closedRuleset } from "./ruleset.ts";
@@ -113,6 +114,21 @@ export class DataPlane {
       if (!(error instanceof NftApplyError)) throw error;
       return { kind: "config-not-applicable", path: "", message: error.message };
     }
+  }
+
+  /** Tells what a commit of this configuration would do. */
+  async preview(data: ConfigData): Promise<Result<CommitPreview, ConfigProblem>> {
+    const plan = await this.#plan(data);
+    if (!plan.ok) return plan;
+    const ruleset = compareRulesets(APPLIANCE_TABLE, this.#current?.ruleset, plan.value.ruleset);
+    const judge = createJudge(plan.value.config);
+    const flows = await countForbidden(
+      this.#conntrack,
+      judge,
+      this.#network.interfaces,
+      this.#offload,
+    );
+    return ok({ ruleset, ...flows });
   }
 
   /** Applies a prepared configuration. Throws NftApplyError; then the old one goes on. */

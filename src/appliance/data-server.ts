@@ -66,6 +66,11 @@ export function createHandlers(plane: DataPlane, log: Log): LocalRpcHandlers {
       await plane.abort(readId(params));
       return {};
     },
+    preview: async (params) => {
+      const result = await plane.preview(readConfig(params));
+      if (result.ok) return { ok: true, ...result.value };
+      return { ok: false, path: result.error.path, message: result.error.message };
+    },
     "get-state": () => plane.readState(),
     "repair-network": async () => ({ changes: await plane.repairNetwork() }),
   };

@@ -10,8 +10,10 @@ import { describeError, FlowliftError } from "../lib/base/errors.ts";
 import { connectLocalRpc, type LocalRpcPeer } from "../lib/base/local-rpc.ts";
 import type { Log } from "../lib/base/log.ts";
 import { err, ok, type Result } from "../lib/base/result.ts";
+import type { RpcError } from "../lib/netconf/rpc-error.ts";
 import type { ConfigData, ConfigProblem } from "../lib/service/provider.ts";
 import type { Applier, ApplyOutcome } from "../management/applier.ts";
+import { type Preview, previewFailed } from "../management/history-operations.ts";
 import { type CommitOutcome, REVOCATION_DEADLINE_MS } from "./settings.ts";
 
 export const RETRY_MS_MIN = 50;
@@ -117,6 +119,14 @@ export class DataLink implements Applier {
 
   async abort(transactionId: string): Promise<void> {
     await this.#call("abort", { transactionId }, TRANSACTION_TIMEOUT_MS);
+  }
+
+  /** Tells what a commit would do. */
+  async preview(config: ConfigData): Promise<Result<Preview, RpcError>> {
+    const answer = (await this.#call("preview", { config }, TRANSACTION_TIMEOUT_MS)) as
+      | ({ readonly ok: true } & Preview)
+      | { readonly ok: false; readonly path: string; readonly message: string };
+    return answer.ok ? ok(answer) : err(previewFailed(answer.message, answer.path));
   }
 
   async getState(): Promise<ConfigData> {

@@ -55,6 +55,9 @@ export interface ApplianceSettings {
  *       refuses, and then nothing has changed
  *   abort   {transactionId: string}                       -> {}
  *       forgets a prepared transaction; after commit: applies the previous configuration again
+ *   preview {config: ConfigData}                          -> {ok:true, ruleset, cutFlows, cutOffloadedFlows}
+ *                                                          | {ok:false, path, message}
+ *       tells what a commit would do; changes nothing
  *   get-state {}                                          -> ConfigData
  *       operational data (config false) of nat, lb, firewall and offload as RFC 7951 data
  *   repair-network {}                                     -> {changes: string[]}

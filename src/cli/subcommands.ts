@@ -36,6 +36,11 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
     load: async () => (await import("./bench.ts")).run,
   },
   {
+    name: "fuzz",
+    summary: "hostile input for a protocol: fuzz netconf [--inputs N] [--seed S]",
+    load: async () => (await import("./fuzz.ts")).run,
+  },
+  {
     name: "controller",
     summary: "the controller (--mock: with the memory driver and faults on request)",
     load: async () => (await import("./controller.ts")).run,

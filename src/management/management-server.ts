@@ -94,7 +94,8 @@ export class ManagementServer {
   readonly #store: ConfigStore;
   readonly #baseEvents: BaseEvents;
   readonly #audit: AuditLog;
-  readonly #handlers: RpcHandlers;
+  /** NETCONF's operations, for a transport that frames messages by itself. */
+  readonly handlers: RpcHandlers;
   readonly #capabilities: readonly string[];
   readonly #ssh: SshServer;
   #dayZero: DayZeroState = { outcome: "absent" };
@@ -136,14 +137,14 @@ export class ManagementServer {
       accessOf: (session) => access.accessOf(session),
     });
     registerHistory(this.operations, options.preview);
-    this.#handlers = makeHandlers({
+    this.handlers = makeHandlers({
       operations: this.operations,
       registry: this.registry,
       modules,
       bus: this.events,
       audit: this.#audit,
     });
-    this.#baseEvents = new BaseEvents(this.events, this.#store, this.#handlers.namespaceOf);
+    this.#baseEvents = new BaseEvents(this.events, this.#store, this.handlers.namespaceOf);
     this.#ssh = this.#makeSsh();
   }
 
@@ -250,7 +251,7 @@ export class ManagementServer {
         sourceHost: client.sourceHost,
         capabilities: this.#capabilities,
         registry: this.registry,
-        handlers: this.#handlers,
+        handlers: this.handlers,
         log,
         ...(client.groups === undefined ? {} : { groups: client.groups }),
         onStart: () => {

@@ -209,6 +209,7 @@ test("preview-commit tells the difference and changes nothing", async () => {
   await admin.edit(described("open", "previewed"));
   const reply = await admin.rpc('<preview-commit xmlns="urn:flowlift:history"/>');
   expect(reply).toMatch(/~ \/ietf-interfaces:interfaces\/interface\[name='open'\]\/description/);
+  expect(reply).toMatch(/<ruleset[^>]*>\+ rule<.*<cut-flows[^>]*>3<.*<cut-offloaded-flows[^>]*>2</);
   expect(await admin.read("running")).not.toContain("previewed");
   await admin.rpc("<discard-changes/>");
 });

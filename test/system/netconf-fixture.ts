@@ -44,6 +44,7 @@ export class FakeData {
       prepare: { ok: true },
       commit: { cutFlows: 0, cutOffloadedFlows: 0, late: [] },
       abort: {},
+      preview: { ok: true, ruleset: "+ rule", cutFlows: 3, cutOffloadedFlows: 2 },
       "get-state": {},
     };
     const handlers = Object.fromEntries(
@@ -282,7 +283,10 @@ export function runProgram(file: string, args: readonly string[], input = ""): P
   });
 }
 
-export async function waitFor(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
+export async function waitFor(
+  condition: () => boolean | Promise<boolean>,
+  what: string,
+): Promise<void> {
   for (let tries = 0; tries < 500; tries++) {
     if (await condition()) return;
     await new Promise((resolve) => setTimeout(resolve, 20));
