@@ -184,7 +184,7 @@ test("a message that goes deeper than anything of ours is malformed at once", ()
     const tag = read.ok ? "accepted" : read.error.error.tag;
     expect({ depth, tag }).toEqual({
       depth,
-      tag: depth < DEPTH_MAX ? "unknown-element" : "malformed-message",
+      tag: depth < DEPTH_MAX ? "bad-element" : "malformed-message",
     });
   }
 });
