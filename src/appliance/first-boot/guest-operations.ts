@@ -9,6 +9,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { MONOTONIC_CLOCK } from "../../lib/base/clock.ts";
 import { describeError, FlowliftError } from "../../lib/base/errors.ts";
 import type { LocalRpcHandlers } from "../../lib/base/local-rpc.ts";
@@ -16,7 +17,7 @@ import type { Log } from "../../lib/base/log.ts";
 import { readImageVersion } from "../image-version.ts";
 import { type BannerFacts, formatBanner } from "./banner.ts";
 import { type BootedInstance, NETCONF_PORT, writeKeys } from "./first-boot.ts";
-import { type CodeVerdict, drawInstallCode, InstallCode } from "./install-code.ts";
+import { type CodeVerdict, drawInstallCode, InstallCode, TRY_INTERVAL_MS } from "./install-code.ts";
 import type { GuestPlaces } from "./places.ts";
 import { formatProblem } from "./report.ts";
 import { isPublicKey } from "./user-data.ts";
@@ -83,7 +84,7 @@ export class GuestConsole {
     if (this.#keyCount > 0) {
       return refuse("A key is installed already; log in with it, or give keys at first boot");
     }
-    const verdict = this.#code.check(code, MONOTONIC_CLOCK.nowMs());
+    const verdict = await this.#judge(code);
     if (verdict !== "accepted") return refuse(REFUSALS[verdict]);
     this.#booted.store.addInstalledKey(key.trim());
     this.#keyCount = writeKeys(this.#places, this.#booted.store, this.#booted.seedKeys);
@@ -91,6 +92,14 @@ export class GuestConsole {
     this.#log.info("The first key is installed", { fingerprint: fingerprintOf(key.trim()) });
     await this.#show();
     return { fingerprint: fingerprintOf(key.trim()) };
+  }
+
+  /** A try that comes too soon after another one waits a little before it is refused. */
+  async #judge(code: string): Promise<CodeVerdict> {
+    const verdict = this.#code.check(code, MONOTONIC_CLOCK.nowMs());
+    if (verdict !== "too-soon") return verdict;
+    await sleep(TRY_INTERVAL_MS);
+    return this.#code.check(code, MONOTONIC_CLOCK.nowMs());
   }
 
   /** Writes the banner when it says something new. */
