@@ -113,8 +113,9 @@ test("the remembered configuration is of this boot, or of none", () => {
   const folder = mkdtempSync(join(tmpdir(), "flowlift-memory-"));
   try {
     expect(recallConfig(folder, "boot-1")).toBeUndefined();
-    rememberConfig(folder, "boot-1", { config: { a: 1 }, policyEpoch: 7n });
-    expect(recallConfig(folder, "boot-1")).toEqual({ config: { a: 1 }, policyEpoch: 7n });
+    const remembered = { config: { a: 1 }, policyEpoch: 7n, interfaces: ["lan", "vx0"] };
+    rememberConfig(folder, "boot-1", remembered);
+    expect(recallConfig(folder, "boot-1")).toEqual(remembered);
     expect(recallConfig(folder, "boot-2")).toBeUndefined();
     writeFileSync(join(folder, "data-config.json"), "{torn");
     expect(recallConfig(folder, "boot-1")).toBeUndefined();
