@@ -16,7 +16,7 @@ export interface ByteStream {
 export class NetconfStream {
   readonly #output: Writable;
   readonly #decoder = new ChunkDecoder(MANAGEMENT_LIMITS);
-  readonly #waiting: ((reply: Buffer) => void)[] = [];
+  readonly #waiting: { resolve(reply: Buffer): void; reject(error: Error): void }[] = [];
   #head = "";
   #ready: (() => void) | undefined;
   #id = 0;
@@ -24,6 +24,10 @@ export class NetconfStream {
   constructor({ input, output }: ByteStream) {
     this.#output = output;
     input.on("data", (bytes: Buffer) => this.#receive(bytes));
+    input.on("close", () => {
+      const error = new FlowliftError("LAB_FAILED", "A server of the bench closed its session");
+      for (const waiting of this.#waiting.splice(0)) waiting.reject(error);
+    });
   }
 
   /** Exchanges hellos. */
@@ -51,15 +55,15 @@ export class NetconfStream {
       this.#ready = undefined;
     }
     const pushed = this.#decoder.push(rest);
-    for (const message of pushed.ok ? pushed.value : []) this.#waiting.shift()?.(message);
+    for (const message of pushed.ok ? pushed.value : []) this.#waiting.shift()?.resolve(message);
   }
 
   /** Sends an operation; returns the reply's bytes. */
   call(operation: string): Promise<Buffer> {
     this.#id++;
     const id = this.#id;
-    return new Promise((resolve) => {
-      this.#waiting.push(resolve);
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ resolve, reject });
       this.#output.write(
         encodeChunked(`<rpc xmlns="${NS_NETCONF}" message-id="${id}">${operation}</rpc>`),
       );

@@ -36,7 +36,5 @@ const server = await ManagementServer.start({
   log: createLog("bench-target", "warn"),
 });
 process.stdout.write(`${server.ports[0]}\n`);
-process.once("SIGTERM", () => {
-  server.close();
-  process.exit(0);
-});
+process.stdin.resume();
+process.stdin.once("end", () => process.exit(0));

@@ -24,6 +24,8 @@ const MODULE = `module flowlift-bench {
 `;
 const NETCONFD = "/usr/sbin/netconfd";
 const SUBSYSTEM = "/usr/sbin/netconf-subsystem";
+/** netconfd's, on every machine. */
+const PEER_SOCKET = "/tmp/ncxserver.sock";
 const ENTRIES = 10_000;
 const MANY_ENTRIES = 50_000;
 /** netconfd is quadratic: more would take minutes. */
@@ -129,7 +131,8 @@ class Target {
   async start(): Promise<void> {
     const entry = join(import.meta.dirname, "netconf-target.js");
     const child = spawn(process.execPath, [entry, this.#folder], {
-      stdio: ["ignore", "pipe", "inherit"],
+      // The target ends with its standard input, so never after this process.
+      stdio: ["pipe", "pipe", "inherit"],
     });
     this.#child = child;
     for await (const line of createInterface({ input: child.stdout })) {
@@ -160,6 +163,8 @@ class Target {
         privateKey: this.#key,
       });
     });
+    // As OpenSSH does: otherwise each small request waits for an acknowledgement.
+    ssh.setNoDelay(true);
     const session = new NetconfStream({ input: channel, output: channel });
     await session.open();
     return session;
@@ -176,6 +181,8 @@ async function measurePeer(folder: string, rounds: number): Promise<Times> {
   if (!existsSync(NETCONFD)) {
     throw new FlowliftError("ENVIRONMENT_LACKS", "netconfd is missing: apt-get install netconfd");
   }
+  // A server that was killed leaves its socket, and a client would wait at it.
+  rmSync(PEER_SOCKET, { force: true });
   const user = spawnSync("id", ["-un"]).stdout.toString().trim();
   const server = spawn(
     NETCONFD,
@@ -191,7 +198,7 @@ async function measurePeer(folder: string, rounds: number): Promise<Times> {
     { stdio: "ignore", cwd: folder, env: { ...baseEnvironment(), HOME: folder } },
   );
   try {
-    await sleep(1_500);
+    for (let tries = 0; tries < 100 && !existsSync(PEER_SOCKET); tries++) await sleep(100);
     const child = spawn(SUBSYSTEM, [], {
       stdio: ["pipe", "pipe", "ignore"],
       env: { ...baseEnvironment(), USER: user, SSH_CONNECTION: "127.0.0.1 1 127.0.0.1 830" },
@@ -203,6 +210,7 @@ async function measurePeer(folder: string, rounds: number): Promise<Times> {
     return times;
   } finally {
     server.kill("SIGKILL");
+    rmSync(PEER_SOCKET, { force: true });
   }
 }
 
