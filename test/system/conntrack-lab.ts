@@ -33,8 +33,9 @@ export class ConntrackLab {
       "net.netfilter.nf_conntrack_events=1",
       "net.netfilter.nf_conntrack_acct=1",
     ];
-    execFileSync("ip", ["netns", "exec", router, "sysctl", "-qw", ...settings]);
+    // The rules first: where connection tracking is a module, they load it, and its settings appear.
     execFileSync("ip", ["netns", "exec", router, "nft", "-f", "-"], { input: ruleset });
+    execFileSync("ip", ["netns", "exec", router, "sysctl", "-qw", ...settings]);
   }
 
   /** Neighbours are fixed: a burst of datagrams to an unresolved one would be dropped. */
