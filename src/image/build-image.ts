@@ -29,6 +29,7 @@ import { findImagePaths, type ImagePaths } from "./image-paths.ts";
 import { digestBase, digestImage } from "./input-digest.ts";
 import { formatManifest, parseManifest } from "./manifest.ts";
 import type { ImageProfile } from "./profile.ts";
+import { pruneCache } from "./prune-cache.ts";
 import { formatSbom, type NpmComponent } from "./sbom.ts";
 import { appendLayer } from "./squashfs.ts";
 import { Stage } from "./stage.ts";
@@ -124,6 +125,7 @@ function isCurrent(files: ImageFiles, inputsDigest: string): boolean {
 async function fillImage(plan: Plan, fresh: ImageFiles, work: string): Promise<void> {
   const { paths, lock, bundle, profile, log } = plan;
   const base = await ensureBaseSet(paths, lock, plan.baseDigest, log);
+  pruneCache(paths.cache, `base-${plan.baseDigest}`, Date.now());
   const { version } = fresh;
   log.info("packing the application");
   const stage = new Stage(join(work, "layers", "app"));

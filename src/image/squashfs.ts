@@ -8,9 +8,10 @@
 import { copyFileSync } from "node:fs";
 import { runTool } from "./run-tool.ts";
 
-/** Large enough to compress well, small enough that a page fault under emulation stays cheap. */
-const BLOCK_BYTES = 131_072;
-const ZSTD_LEVEL = 19;
+/** Compresses better than 128 KiB by 3 %; a start of Node reads nearly every block of it anyway. */
+const BLOCK_BYTES = 262_144;
+/** Level 19 makes 0.8 % less, in twice the time. lz4 boots 7 % sooner under emulation, and is a third larger. */
+const ZSTD_LEVEL = 15;
 
 /** Makes a file system whose only folder is `base`. `stageParent` holds that folder and nothing else. */
 export async function packBase(stageParent: string, file: string, time: number): Promise<void> {
