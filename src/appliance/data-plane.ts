@@ -122,12 +122,8 @@ export class DataPlane {
     if (!plan.ok) return plan;
     const ruleset = compareRulesets(APPLIANCE_TABLE, this.#current?.ruleset, plan.value.ruleset);
     const judge = createJudge(plan.value.config);
-    const flows = await countForbidden(
-      this.#conntrack,
-      judge,
-      this.#network.interfaces,
-      this.#offload,
-    );
+    const { interfaces } = this.#network;
+    const flows = await countForbidden(this.#conntrack, judge, interfaces, this.#offload);
     return ok({ ruleset, ...flows });
   }
 

@@ -14,7 +14,7 @@ import { Candidate } from "./core/candidate.ts";
 import type { StoreListener } from "./core/commit-events.ts";
 import { CommitLog } from "./core/commit-log.ts";
 import { type CommitOptions, Commits } from "./core/commits.ts";
-import { formatEdit } from "./core/diff.ts";
+import { formatEdit } from "./core/edit-text.ts";
 import { type Actor, SERVER_ACTOR } from "./core/journal-record.ts";
 import { makeJsonWriter } from "./core/json-of.ts";
 import type { PendingCommit } from "./core/pending-commit.ts";

@@ -1,18 +1,8 @@
-/**
- * One NETCONF session over a byte stream, whatever carries it.
- *
- * Effect: reads and writes the stream. Requests run one after the other; a reply must be taken
- * before the next request is looked at, so a slow reader holds up only itself.
- * Source: RFC 6241 §8.1, RFC 6242 §4. Limit: MESSAGE_BYTES_MAX, QUEUED_MESSAGES_MAX, and the times.
- */
-import type { Duplex } from "node:stream";
-import type { Log } from "../lib/base/log.ts";
 import { EndOfMessageDecoder, encodeEndOfMessage } from "../lib/netconf/end-of-message.ts";
 import {
   ChunkDecoder,
   encodeChunked,
   type FramingError,
-  type FramingLimits,
   MANAGEMENT_LIMITS,
   type MessageDecoder,
 } from "../lib/netconf/framing.ts";
@@ -21,8 +11,9 @@ import type { RpcError } from "../lib/netconf/rpc-error.ts";
 import { formatBareErrorReply, inBase10, malformedMessage } from "../lib/netconf/rpc-error.ts";
 import { PRIVATE_CANDIDATE } from "./capabilities.ts";
 import type { SessionEnd } from "./core/base-events.ts";
-import { RpcAnswerer, type RpcHandlers } from "./rpc-answerer.ts";
-import type { RpcCounters, SessionEntry, SessionRegistry } from "./session-registry.ts";
+import { RpcAnswerer } from "./rpc-answerer.ts";
+import type { SessionBounds, SessionOptions } from "./session-options.ts";
+import type { RpcCounters, SessionEntry } from "./session-registry.ts";
 import { waitForDrain } from "./stream-drain.ts";
 
 /** Requests that wait before the stream is paused. */
@@ -37,39 +28,12 @@ export const EVENT_BYTES_MAX: number = 4 * 1024 * 1024;
 /** Bytes that may wait in a stream that is paused; SSH's window allows 2 MiB. */
 export const PAUSED_BYTES_MAX: number = 4 * 1024 * 1024;
 
-export interface SessionBounds {
-  readonly helloTimeoutMs: number;
-  readonly helloBytesMax: number;
-  readonly writeStallMs: number;
-  readonly pausedBytesMax: number;
-  readonly idleTimeoutMs?: number;
-  readonly eventBytesMax?: number;
-}
-
 const BOUNDS: SessionBounds = {
   helloTimeoutMs: HELLO_TIMEOUT_MS,
   helloBytesMax: HELLO_BYTES_MAX,
   writeStallMs: WRITE_STALL_MS,
   pausedBytesMax: PAUSED_BYTES_MAX,
 };
-
-export interface SessionOptions {
-  readonly stream: Duplex;
-  readonly id: number;
-  readonly transport: string;
-  readonly username: string;
-  readonly sourceHost: string;
-  readonly capabilities: readonly string[];
-  readonly registry: SessionRegistry;
-  readonly handlers: RpcHandlers;
-  readonly log: Log;
-  readonly limits?: FramingLimits;
-  readonly bounds?: SessionBounds;
-  readonly groups?: readonly string[];
-  readonly onStart?: () => void;
-  /** Called once, when the session is over. */
-  readonly onEnd: (why: SessionEnd, killedBy: number | undefined) => void;
-}
 
 export class NetconfSession implements SessionEntry {
   readonly id: number;

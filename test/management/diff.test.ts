@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { diffRoots, formatChanges, formatEdit } from "../../src/management/core/diff.ts";
+import { diffRoots, formatChanges } from "../../src/management/core/diff.ts";
+import { formatEdit } from "../../src/management/core/edit-text.ts";
 import { type DataRoot, EMPTY_ROOT } from "../../src/management/data-node.ts";
 import { formatRoot } from "../../src/management/data-xml.ts";
 import { applyEdit } from "../../src/management/edit-engine.ts";

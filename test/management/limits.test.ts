@@ -112,7 +112,7 @@ describe("SessionRegistry", () => {
     username: "u",
     sourceHost: "h",
     loginTime: new Date(),
-    counters: { inRpcs: 0, inBadRpcs: 0, outRpcErrors: 0 },
+    counters: { inRpcs: 0, inBadRpcs: 0, outRpcErrors: 0, outNotifications: 0 },
     terminate: () => {},
   });
 

@@ -6,8 +6,9 @@ import { ok } from "../../src/lib/base/result.ts";
 import { encodeEndOfMessage } from "../../src/lib/netconf/end-of-message.ts";
 import { encodeChunked } from "../../src/lib/netconf/framing.ts";
 import { BASE_1_1, NS_NETCONF } from "../../src/lib/netconf/names.ts";
-import { NetconfSession, type SessionBounds } from "../../src/management/netconf-session.ts";
+import { NetconfSession } from "../../src/management/netconf-session.ts";
 import type { RpcHandler } from "../../src/management/rpc-answerer.ts";
+import type { SessionBounds } from "../../src/management/session-options.ts";
 import { SessionRegistry } from "../../src/management/session-registry.ts";
 
 const BOUNDS: SessionBounds = {

@@ -213,39 +213,6 @@ export class YangContext {
     return code === 0 ? undefined : takeProblem(this.library, this.pointer, "validate the data");
   }
 
-  /**
-   * As `validate`, for a tree that was valid before a small change. Returns also what validation
-   * itself deleted because its `when` does not hold any more, as text; empty: nothing.
-   */
-  revalidate(tree: DataTree): { readonly problem: YangProblem | undefined; deleted: string } {
-    const { constants, functions } = this.library;
-    const first = new BigUint64Array([tree.first]);
-    const difference = new BigUint64Array(1);
-    const code = functions.lyd_validate_all(
-      first,
-      this.pointer,
-      constants.LYD_VALIDATE_NO_STATE,
-      difference,
-    );
-    tree.replaceFirst(first[0] ?? NULL_POINTER);
-    const made = new DataTree(this, difference[0] ?? NULL_POINTER);
-    const text = made.isEmpty ? "" : made.print("xml");
-    made.free();
-    if (code !== 0) {
-      return { problem: takeProblem(this.library, this.pointer, "validate the data"), deleted: "" };
-    }
-    return { problem: undefined, deleted: /operation="delete"/.test(text) ? text : "" };
-  }
-
-  /** Adds what `default` statements say, without looking at anything else. */
-  addDefaults(tree: DataTree): void {
-    const { constants, functions } = this.library;
-    const first = new BigUint64Array([tree.first]);
-    const flags = constants.LYD_IMPLICIT_NO_STATE;
-    functions.lyd_new_implicit_all(first, this.pointer, flags, null);
-    tree.replaceFirst(first[0] ?? NULL_POINTER);
-  }
-
   /** Parses and validates an operation without envelope. References look into `dependencies`. */
   parseOperation(
     text: string | Uint8Array,

@@ -8,7 +8,8 @@
 import { err, ok, type Result } from "../../lib/base/result.ts";
 import { applicationError, type RpcError } from "../../lib/netconf/rpc-error.ts";
 import type { DataRoot } from "../data-node.ts";
-import { diffRoots, formatEdit, formatNodePath } from "./diff.ts";
+import { diffRoots, formatNodePath } from "./diff.ts";
+import { formatEdit } from "./edit-text.ts";
 
 export interface CandidateOptions {
   readonly running: () => DataRoot;

@@ -7,6 +7,7 @@ import { ok, type Result } from "../../lib/base/result.ts";
 import type { RpcError } from "../../lib/netconf/rpc-error.ts";
 import { rpcErrorOfYang } from "../../lib/netconf/yang-error.ts";
 import type { WithDefaults } from "../../lib/yang/data-tree.ts";
+import { addDefaults } from "../../lib/yang/tree-validation.ts";
 import type { YangContext } from "../../lib/yang/yang-context.ts";
 import { type DataRoot, EMPTY_ROOT } from "../data-node.ts";
 import { formatRoot } from "../data-xml.ts";
@@ -23,7 +24,7 @@ export function withDefaults(
   if (mode === "explicit") return ok(root);
   const parsed = yang.parseConfig(formatRoot(root), "xml", { validate: false, withState: true });
   if (!parsed.ok) return { ok: false, error: rpcErrorOfYang(parsed.error) };
-  yang.addDefaults(parsed.value);
+  addDefaults(yang, parsed.value);
   const text = parsed.value.print("xml", { withDefaults: mode });
   parsed.value.free();
   const edits = readCanonicalXml(schema, text);

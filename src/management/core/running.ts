@@ -13,7 +13,8 @@ import type { JsonWriter } from "../data-json.ts";
 import { type DataRoot, EMPTY_ROOT } from "../data-node.ts";
 import type { ConfirmEvent, StoreListener } from "./commit-events.ts";
 import type { CommitLog } from "./commit-log.ts";
-import { type Change, diffRoots, formatEdit } from "./diff.ts";
+import { type Change, diffRoots } from "./diff.ts";
+import { formatEdit } from "./edit-text.ts";
 import type { Actor, CommitCause, CommitMeta, NewRecord } from "./journal-record.ts";
 import { applyPlan } from "./two-phase.ts";
 

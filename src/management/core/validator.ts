@@ -9,6 +9,7 @@ import { err, ok, type Result } from "../../lib/base/result.ts";
 import type { RpcError } from "../../lib/netconf/rpc-error.ts";
 import { rpcErrorOfYang } from "../../lib/netconf/yang-error.ts";
 import type { DataTree } from "../../lib/yang/data-tree.ts";
+import { revalidate } from "../../lib/yang/tree-validation.ts";
 import type { YangContext } from "../../lib/yang/yang-context.ts";
 import { type DataNode, type DataRoot, formatPredicates, type LeafNode } from "../data-node.ts";
 import { formatRoot } from "../data-xml.ts";
@@ -62,7 +63,7 @@ export class Validator {
         value === undefined ? known.tree.remove(path) : known.tree.newPath(path, value).ok;
       if (!isDone) return undefined; // The slow way says why.
     }
-    const { problem, deleted } = this.#yang.revalidate(known.tree);
+    const { problem, deleted } = revalidate(this.#yang, known.tree);
     // What validation deleted by itself must be told as what it is: the slow way does.
     if (deleted !== "") return undefined;
     if (problem !== undefined) {
