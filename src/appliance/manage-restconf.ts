@@ -5,28 +5,23 @@
  * Invariant: a new place to listen is taken before the old one is left, so that a commit that cannot have
  * it changes nothing.
  */
-import { createPrivateKey, generateKeyPairSync, X509Certificate } from "node:crypto";
-import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { hostname } from "node:os";
-import { join } from "node:path";
+import { X509Certificate } from "node:crypto";
+import type { Socket } from "node:net";
 import { MONOTONIC_CLOCK } from "../lib/base/clock.ts";
 import { FlowliftError } from "../lib/base/errors.ts";
 import type { Log } from "../lib/base/log.ts";
 import { ok, type Result } from "../lib/base/result.ts";
-import { issueCertificate } from "../lib/pki/certificate.ts";
 import { childNode, readBoolean, readNumber, readText } from "../lib/service/data-reader.ts";
 import type { ConfigData, ConfigProblem } from "../lib/service/provider.ts";
 import type { Applier, ApplyOutcome } from "../management/applier.ts";
 import type { ManagementServer } from "../management/management-server.ts";
 import { RestconfServer } from "../management/restconf/restconf-server.ts";
+import type { ClientCertificates } from "../management/tls/client-certificates.ts";
+import { loadTlsIdentity } from "./tls-identity.ts";
 
 export const RESTCONF_PORT_DEFAULT = 443;
 const ADDRESS_DEFAULT = "::";
-const KEY_NAME = "restconf.key";
-const CERTIFICATE_NAME = "restconf.crt";
-const KEY_MODE = 0o600;
-/** Nobody renews it but who deletes the file; a browser asks about it anyway. */
-const VALID_DAYS = 3650;
+const IDENTITY_NAME = "restconf";
 const NOTHING_LATE: ApplyOutcome = { late: [] };
 
 interface Place {
@@ -42,14 +37,18 @@ interface Serving {
 
 export class RestconfApplier implements Applier {
   readonly #stateDirectory: string;
+  readonly #certificates: ClientCertificates;
   readonly #log: Log;
   readonly #prepared = new Map<string, Place | undefined>();
   #management: ManagementServer | undefined;
   #serving: Serving | undefined;
+  /** Serves called clients, and never listens. */
+  #called: RestconfServer | undefined;
   #before: { readonly transactionId: string; readonly place: Place | undefined } | undefined;
 
-  constructor(stateDirectory: string, log: Log) {
+  constructor(stateDirectory: string, certificates: ClientCertificates, log: Log) {
     this.#stateDirectory = stateDirectory;
+    this.#certificates = certificates;
     this.#log = log;
   }
 
@@ -84,12 +83,29 @@ export class RestconfApplier implements Applier {
 
   async getState(): Promise<ConfigData> {
     if (this.#serving === undefined) return {};
-    const { fingerprint256 } = new X509Certificate(this.#readMaterial().certificate);
+    const { certificate } = loadTlsIdentity(this.#stateDirectory, IDENTITY_NAME);
+    const { fingerprint256 } = new X509Certificate(certificate);
     const state = { port: this.#serving.port, "certificate-fingerprint": fingerprint256 };
     return { "flowlift-restconf:restconf": { state } };
   }
 
+  /** Serves a connection that the appliance opened. Throws CERTIFICATE_INVALID. */
+  async accept(socket: Socket): Promise<void> {
+    if (this.#called === undefined) {
+      const server = this.#makeServer();
+      this.#called = server;
+      await server.prepare();
+    }
+    this.#called.accept(socket);
+  }
+
   close(): void {
+    this.#stopListening();
+    this.#called?.close();
+    this.#called = undefined;
+  }
+
+  #stopListening(): void {
     this.#serving?.server.close();
     this.#serving = undefined;
   }
@@ -97,7 +113,7 @@ export class RestconfApplier implements Applier {
   async #move(place: Place | undefined): Promise<void> {
     const now = this.#serving;
     if (place?.address === now?.place.address && place?.port === now?.place.port) return;
-    if (place === undefined) return this.close();
+    if (place === undefined) return this.#stopListening();
     const next = await this.#serve(place);
     now?.server.close();
     this.#serving = next;
@@ -105,70 +121,26 @@ export class RestconfApplier implements Applier {
   }
 
   async #serve(place: Place): Promise<Serving> {
+    const server = this.#makeServer();
+    return { place, server, port: await server.start(place) };
+  }
+
+  #makeServer(): RestconfServer {
     const management = this.#management;
     if (management === undefined) {
       throw new FlowliftError("PORT_IN_USE", "RESTCONF cannot be served before the datastores are");
     }
-    const server = new RestconfServer({
+    return new RestconfServer({
       operations: management.operations,
       registry: management.registry,
       authenticator: management.users,
       bus: management.events,
       modules: management.operations.store.yang.listModules(),
-      ...this.#readMaterial(),
+      ...loadTlsIdentity(this.#stateDirectory, IDENTITY_NAME),
+      clientCertificates: this.#certificates,
       clock: MONOTONIC_CLOCK,
       log: this.#log,
     });
-    return { place, server, port: await server.start(place) };
-  }
-
-  /** Throws CERTIFICATE_INVALID, STATE_FILE_UNWRITABLE. */
-  #readMaterial(): { readonly certificate: string; readonly key: string } {
-    const keyFile = join(this.#stateDirectory, KEY_NAME);
-    const certificateFile = join(this.#stateDirectory, CERTIFICATE_NAME);
-    if (!existsSync(keyFile) || !existsSync(certificateFile)) {
-      makeMaterial(keyFile, certificateFile);
-    }
-    const key = readFileSync(keyFile, "utf8");
-    const certificate = readFileSync(certificateFile, "utf8");
-    try {
-      if (new X509Certificate(certificate).checkPrivateKey(createPrivateKey(key))) {
-        return { certificate, key };
-      }
-    } catch (cause) {
-      const text = `"${certificateFile}" or its key is damaged; delete both, and they are made anew`;
-      throw new FlowliftError("CERTIFICATE_INVALID", text, { cause });
-    }
-    const text = `"${certificateFile}" is not of the key beside it; delete both, and they are made anew`;
-    throw new FlowliftError("CERTIFICATE_INVALID", text);
-  }
-}
-
-/** The certificate comes last: where it is, the key is too. */
-function makeMaterial(keyFile: string, certificateFile: string): void {
-  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  const name = hostname();
-  const certificate = issueCertificate({
-    role: "server",
-    commonName: name,
-    issuerName: name,
-    alternativeNames: [{ kind: "dns", name }],
-    subjectKey: privateKey,
-    issuerKey: privateKey,
-    now: new Date(),
-    validDays: VALID_DAYS,
-  });
-  const key = privateKey.export({ type: "pkcs8", format: "pem" }).toString();
-  try {
-    for (const [file, text] of [
-      [keyFile, key],
-      [certificateFile, certificate],
-    ] as const) {
-      writeFileSync(`${file}.new`, text, { mode: KEY_MODE, flush: true });
-      renameSync(`${file}.new`, file);
-    }
-  } catch (cause) {
-    throw new FlowliftError("STATE_FILE_UNWRITABLE", `Cannot write "${keyFile}"`, { cause });
   }
 }
 

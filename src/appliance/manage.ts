@@ -13,11 +13,13 @@ import { findProjectRoot } from "../lib/base/project-root.ts";
 import { defaultYangDirectories } from "../lib/yang/yang-directories.ts";
 import { ManagementServer } from "../management/management-server.ts";
 import { ApplianceApplier, readAutoSave } from "./manage-applier.ts";
+import { CallHomeApplier } from "./manage-call-home.ts";
 import { DataLink } from "./manage-data-link.ts";
 import { formatFirstBoot, readFirstBootReport, showBanner } from "./manage-guest.ts";
 import { type RunningManagePort, serveManagePort } from "./manage-port/manage-port.ts";
 import { RestconfApplier } from "./manage-restconf.ts";
 import { listListenPoints } from "./manage-settings.ts";
+import { TlsApplier } from "./manage-tls.ts";
 import { APPLIANCE_MODULES } from "./modules.ts";
 import { type ApplianceSettings, DATA_SOCKET_NAME, HELPER_SOCKET_NAME } from "./settings.ts";
 
@@ -56,12 +58,21 @@ export async function startManage(settings: ApplianceSettings): Promise<RunningM
     firstBoot: () => formatFirstBoot(report, server?.dayZero ?? { outcome: "absent" }),
     log,
   });
-  const restconf = new RestconfApplier(settings.stateDirectory, log);
+  const tls = new TlsApplier(settings.stateDirectory, log);
+  const restconf = new RestconfApplier(settings.stateDirectory, tls.certificates, log);
+  const callHome = new CallHomeApplier(
+    {
+      ssh: (socket) => server?.acceptStream(socket, socket.remoteAddress ?? ""),
+      tls: (socket) => tls.accept(socket),
+      restconf: (socket) => restconf.accept(socket),
+    },
+    log,
+  );
   server = await ManagementServer.start({
     searchDirectories: defaultYangDirectories(root),
     modules: APPLIANCE_MODULES,
     applier,
-    appliers: [restconf],
+    appliers: [restconf, tls, callHome],
     stateDirectory: settings.stateDirectory,
     hostKeyFile: join(settings.stateDirectory, HOST_KEY_NAME),
     authorizedKeysFile: settings.netconf.authorizedKeysFile,
@@ -74,6 +85,7 @@ export async function startManage(settings: ApplianceSettings): Promise<RunningM
     log,
   });
   restconf.attach(server);
+  tls.attach(server);
   void dataLink.run();
   const { ports } = server;
   log.info("NETCONF is served", { ports: ports.join(",") });
@@ -84,7 +96,9 @@ export async function startManage(settings: ApplianceSettings): Promise<RunningM
     stop: () => {
       void managePort?.stop();
       dataLink.stop();
+      callHome.close();
       restconf.close();
+      tls.close();
       server.close();
     },
   };

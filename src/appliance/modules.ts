@@ -15,6 +15,8 @@ export const APPLIANCE_MODULES: readonly YangModuleRequest[] = [
   { name: "flowlift-system" },
   { name: "flowlift-system-deviations" },
   { name: "flowlift-restconf" },
+  { name: "flowlift-tls" },
+  { name: "flowlift-call-home" },
   { name: "ietf-nat", features: ["basic-nat44", "napt44", "dst-nat"] },
   {
     name: "ietf-access-control-list",

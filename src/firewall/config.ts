@@ -20,7 +20,7 @@ import {
 import type { ConfigData, ConfigProblem, ServiceContext } from "../lib/service/provider.ts";
 import { type Acl, type FirewallAction, parseAcl } from "./ace.ts";
 
-export type HostService = "netconf" | "ping" | "restconf";
+export type HostService = "netconf" | "netconf-tls" | "ping" | "restconf";
 
 /** ACLs of one interface and direction, in order. */
 export interface Attachment {
@@ -48,12 +48,16 @@ export interface FirewallConfig {
   readonly attachments: readonly Attachment[];
   /** Undefined: RESTCONF is not served. */
   readonly restconfPort?: number;
+  /** Undefined: NETCONF over TLS is not served. */
+  readonly netconfTlsPort?: number;
   /** Undefined: the zone firewall is off. */
   readonly zones?: { readonly zones: readonly Zone[]; readonly policies: readonly ZonePolicy[] };
 }
 
 /** Of yang/flowlift-restconf.yang. */
 const RESTCONF_PORT_DEFAULT = 443;
+/** Of yang/flowlift-tls.yang. */
+const NETCONF_TLS_PORT_DEFAULT = 6513;
 const ACLS_PATH = "/ietf-access-control-list:acls";
 const ZONES_PATH = "/flowlift-zones:zones";
 
@@ -75,18 +79,21 @@ export function parseFirewallConfig(
   const zonesNode = optionalNode(data, "flowlift-zones:zones");
   const zones = zonesNode === undefined ? undefined : parseZones(zonesNode, acls, problems);
   if (problems.first !== undefined) return err(problems.first);
-  const restconfPort = readRestconfPort(data);
+  const restconfPort = readPort(data, "flowlift-restconf:restconf", RESTCONF_PORT_DEFAULT);
+  const netconfTlsPort = readPort(data, "flowlift-tls:netconf-tls", NETCONF_TLS_PORT_DEFAULT);
   return ok({
     attachments,
     ...(restconfPort === undefined ? {} : { restconfPort }),
+    ...(netconfTlsPort === undefined ? {} : { netconfTlsPort }),
     ...(zones === undefined ? {} : { zones }),
   });
 }
 
-function readRestconfPort(data: ConfigData): number | undefined {
-  const node = childNode(data, "flowlift-restconf:restconf");
+/** Undefined: what the container configures is not enabled. */
+function readPort(data: ConfigData, container: string, otherwise: number): number | undefined {
+  const node = childNode(data, container);
   if (!readBoolean(node, "enabled", false)) return undefined;
-  return readNumber(node, "port") ?? RESTCONF_PORT_DEFAULT;
+  return readNumber(node, "port") ?? otherwise;
 }
 
 function parseAttachment(

@@ -24,7 +24,7 @@ const ICMPV6_ECHO_REQUEST = 128;
 
 /** Returns the rules of the input hook. With the zone firewall off, every interface may use them. */
 export function compileHostServices(config: FirewallConfig, context: ServiceContext): Rule[] {
-  return (["netconf", "ping", "restconf"] as const).flatMap((service) => {
+  return (["netconf", "netconf-tls", "ping", "restconf"] as const).flatMap((service) => {
     const from = fromInterfaces(config, service);
     if (from === undefined) return [];
     return serviceMatches(service, config, context).map(
@@ -50,8 +50,8 @@ function serviceMatches(
   config: FirewallConfig,
   context: ServiceContext,
 ): Statement[][] {
-  if (service === "restconf") {
-    const port = config.restconfPort;
+  if (service === "restconf" || service === "netconf-tls") {
+    const port = service === "restconf" ? config.restconfPort : config.netconfTlsPort;
     return port === undefined ? [] : [[equals(payload("tcp", "dport"), number(port))]];
   }
   if (service === "ping") {

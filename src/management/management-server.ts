@@ -223,6 +223,11 @@ export class ManagementServer {
     this.#openSession(client, transport);
   }
 
+  /** Notes an attempt to log in that a transport judged by itself. */
+  auditLogin(user: string, from: string, outcome: string): void {
+    this.#audit.add({ event: "login", user, from, what: "log in", outcome });
+  }
+
   /** Ends every session and stops listening. */
   close(): void {
     for (const session of this.registry.list()) session.terminate("The server stops");

@@ -4,7 +4,10 @@
  * Effect: listens and serves until close().
  * Source: RFC 8040. Limit: BODY_BYTES_MAX a request, CONNECTIONS_MAX at once.
  */
+import type { RequestListener } from "node:http";
 import { createServer, type Server } from "node:https";
+import type { Socket } from "node:net";
+import { TLSSocket } from "node:tls";
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { AssertionFailure } from "../../lib/base/assert.ts";
 import type { Clock } from "../../lib/base/clock.ts";
@@ -16,6 +19,8 @@ import type { Authenticator } from "../authenticator.ts";
 import type { EventBus } from "../core/event-bus.ts";
 import type { Operations } from "../core/operations.ts";
 import type { SessionEntry, SessionRegistry } from "../session-registry.ts";
+import type { ClientCertificates } from "../tls/client-certificates.ts";
+import { TLS_OPTIONS } from "../tls/tls-server.ts";
 import { BasicAuthentication } from "./basic-auth.ts";
 import { notFound } from "./errors.ts";
 import { Resources } from "./resources.ts";
@@ -33,6 +38,8 @@ export interface RestconfOptions {
   /** PEM. */
   readonly certificate: string;
   readonly key: string;
+  /** Whose certificates do in place of a password; absent: nobody's. */
+  readonly clientCertificates?: ClientCertificates;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -42,6 +49,7 @@ export class RestconfServer {
   readonly #resources: Resources;
   readonly #authentication: BasicAuthentication;
   #server: Server | undefined;
+  #stopFollowing: (() => void) | undefined;
 
   constructor(options: RestconfOptions) {
     const { operations, modules } = options;
@@ -58,26 +66,57 @@ export class RestconfServer {
 
   /** Listens; returns the port. Throws PORT_IN_USE. */
   async start(where: { readonly address: string; readonly port: number }): Promise<number> {
-    const { certificate: cert, key } = this.#options;
+    await this.prepare();
+    return await this.#listen(where);
+  }
+
+  /** Makes it ready for accept(), without listening. */
+  async prepare(): Promise<void> {
     const app = Fastify({
       bodyLimit: BODY_BYTES_MAX,
       requestTimeout: REQUEST_TIMEOUT_MS,
       exposeHeadRoutes: false,
       serverFactory: (handler) => {
-        const settings = { cert, key, minVersion: "TLSv1.2", requestTimeout: REQUEST_TIMEOUT_MS };
-        this.#server = createServer(settings as object, handler);
-        this.#server.maxConnections = CONNECTIONS_MAX;
+        this.#server = this.#makeServer(handler);
         return this.#server;
       },
     });
     this.#addRoutes(app);
     await app.ready();
-    return await this.#listen(where);
+  }
+
+  /** Serves a connection that somebody else opened; it ends with its socket. */
+  accept(socket: Socket): void {
+    this.#server?.emit("connection", socket);
   }
 
   close(): void {
+    this.#stopFollowing?.();
     this.#server?.close();
     this.#server?.closeAllConnections();
+  }
+
+  #makeServer(handler: RequestListener): Server {
+    const { clientCertificates } = this.#options;
+    const server = createServer(
+      {
+        ...this.#material(),
+        requestCert: clientCertificates !== undefined,
+        rejectUnauthorized: false, // There are passwords too.
+        requestTimeout: REQUEST_TIMEOUT_MS,
+      },
+      handler,
+    );
+    server.maxConnections = CONNECTIONS_MAX;
+    this.#stopFollowing = clientCertificates?.onChange(() =>
+      server.setSecureContext(this.#material()),
+    );
+    return server;
+  }
+
+  #material() {
+    const { certificate: cert, clientCertificates, key } = this.#options;
+    return { cert, key, ca: clientCertificates?.authorities ?? [], ...TLS_OPTIONS };
   }
 
   #listen(where: { readonly address: string; readonly port: number }): Promise<number> {
@@ -123,7 +162,9 @@ export class RestconfServer {
   }
 
   async #serve(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    const username = await this.#authentication.check(request.headers.authorization, request.ip);
+    const username =
+      this.#userOfCertificate(request.raw.socket) ??
+      (await this.#authentication.check(request.headers.authorization, request.ip));
     if (username === undefined) {
       reply.header("www-authenticate", 'Basic realm="flowlift", charset="UTF-8"');
       const error = protocolError("access-denied", "A user name and password are needed");
@@ -139,6 +180,12 @@ export class RestconfServer {
     } finally {
       this.#options.operations.sessionEnded(session);
     }
+  }
+
+  #userOfCertificate(socket: Socket): string | undefined {
+    if (!(socket instanceof TLSSocket)) return undefined;
+    const user = this.#options.clientCertificates?.userOf(socket);
+    return user?.ok === true ? user.value : undefined;
   }
 
   /** A request is a session of its own: it holds no lock and has no candidate. */
