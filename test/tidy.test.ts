@@ -36,6 +36,7 @@ const IMPORTS: Readonly<Record<string, readonly string[]>> = {
   image: ["lib"],
   connect: ["lib"],
   deploy: ["lib"],
+  shell: ["lib"],
   // A lab with VMs boots the image and reaches its manage port.
   lab: ["image", "connect", "lib"],
   lib: [],

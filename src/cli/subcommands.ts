@@ -31,6 +31,11 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
     load: async () => (await import("./connect.ts")).run,
   },
   {
+    name: "cli",
+    summary: "an interactive shell on an appliance's configuration, over NETCONF",
+    load: async () => (await import("./cli.ts")).run,
+  },
+  {
     name: "bench",
     summary: "measure: bench NAME [--json]",
     load: async () => (await import("./bench.ts")).run,
