@@ -1,3 +1,10 @@
+/**
+ * One NETCONF session over a byte stream, whatever carries it.
+ *
+ * Effect: reads and writes the stream. Requests run one after the other; a reply must be taken
+ * before the next request is looked at, so a slow reader holds up only itself.
+ * Source: RFC 6241 §8.1, RFC 6242 §4. Limit: MESSAGE_BYTES_MAX, QUEUED_MESSAGES_MAX, and the times.
+ */
 import { EndOfMessageDecoder, encodeEndOfMessage } from "../lib/netconf/end-of-message.ts";
 import {
   ChunkDecoder,

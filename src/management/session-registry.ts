@@ -1,7 +1,7 @@
 /** The sessions of a server, and its counters. Pure state. Source: RFC 6022 §2.1.4, §2.1.5. */
 
 /** Sessions at once; one more is refused when it asks for the subsystem. */
-export const SESSIONS_MAX = 64;
+export const SESSIONS_MAX = 256;
 /** RFC 6241 §8.1: session-id is a 32-bit number, not 0. */
 export const SESSION_ID_MAX = 4_294_967_295;
 

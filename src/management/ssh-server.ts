@@ -12,7 +12,7 @@ import type { Log } from "../lib/base/log.ts";
 import type { Authenticator } from "./authenticator.ts";
 
 /** More than SESSIONS_MAX, so that full sessions do not lock out the login that could end one. */
-export const CONNECTIONS_MAX = 96;
+export const CONNECTIONS_MAX = 320;
 export const LOGIN_TIMEOUT_MS = 30_000;
 export const AUTHENTICATION_ATTEMPTS_MAX = 6;
 /** A connection that must end gets so long to take what was written. */

@@ -5,7 +5,7 @@
  */
 import { err, ok, type Result } from "../lib/base/result.ts";
 
-export const LINE_BYTES_MAX: number = 64 * 1024;
+export const LINE_BYTES_MAX = 65_536;
 
 /** What stands after a bar: `show interfaces | display json`. */
 export interface CommandLine {

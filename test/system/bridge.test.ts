@@ -48,9 +48,7 @@ afterEach(async () => {
 async function startAttached(): Promise<BridgeProcess> {
   const bridge = site.start();
   expect([await bridge.ready, bridge.stderr()]).toEqual([true, ""]);
-  await eventually(() => {
-    expect(tenantsAttached()).toEqual(["blue", "red"]);
-  });
+  await eventually(() => expect(tenantsAttached()).toEqual(["blue", "red"]));
   return bridge;
 }
 
@@ -77,10 +75,8 @@ test("a bridge forwards both ways, opaque, each socket under its own stamp", asy
     expect(callOf("red").frames).toEqual(["serial-up", "M", "m:I am blue", "m:\u0000\u0001"]);
     expect(callOf("blue").frames).toEqual(["serial-up"]);
   });
-  expect(upstream.calls.map(({ host, vm }) => `${host} ${vm}`)).toEqual([
-    "host-1 gateway",
-    "host-1 gateway",
-  ]);
+  const stamps = upstream.calls.map(({ host, vm }) => `${host} ${vm}`);
+  expect(stamps).toEqual(["host-1 gateway", "host-1 gateway"]);
   callOf("blue").send({ kind: "marker", sessionId: ID });
   callOf("blue").send({ kind: "message", bytes: Buffer.from("for blue") });
   await eventually(() => expect(blue.received).toEqual(["M", "for blue"]));
