@@ -129,6 +129,12 @@ export class DataLink implements Applier {
     return answer.ok ? ok(answer) : err(previewFailed(answer.message, answer.path));
   }
 
+  /** Makes interfaces, addresses and routes what was committed last; returns what was changed. */
+  async repairNetwork(): Promise<readonly string[]> {
+    const answer = await this.#call("repair-network", {}, TRANSACTION_TIMEOUT_MS);
+    return (answer as { readonly changes: readonly string[] }).changes;
+  }
+
   async getState(): Promise<ConfigData> {
     return (await this.#call("get-state", {}, STATE_TIMEOUT_MS)) as ConfigData;
   }

@@ -10,6 +10,7 @@ import type { Duplex } from "node:stream";
 import { FlowliftError } from "../lib/base/errors.ts";
 import { createLog, type Log } from "../lib/base/log.ts";
 import { findProjectRoot } from "../lib/base/project-root.ts";
+import { ok } from "../lib/base/result.ts";
 import { defaultYangDirectories } from "../lib/yang/yang-directories.ts";
 import { ManagementServer } from "../management/management-server.ts";
 import { ApplianceApplier, readAutoSave } from "./manage-applier.ts";
@@ -85,6 +86,7 @@ export async function startManage(settings: ApplianceSettings): Promise<RunningM
     log,
   });
   restconf.attach(server);
+  registerOperations(server, dataLink);
   tls.attach(server);
   void dataLink.run();
   const { ports } = server;
@@ -102,6 +104,12 @@ export async function startManage(settings: ApplianceSettings): Promise<RunningM
       server.close();
     },
   };
+}
+
+function registerOperations(server: ManagementServer, dataLink: DataLink): void {
+  server.operations.register("flowlift-interfaces:repair-network", async () =>
+    ok({ change: await dataLink.repairNetwork() }),
+  );
 }
 
 async function openManagePort(

@@ -46,6 +46,7 @@ export class FakeData {
       abort: {},
       preview: { ok: true, ruleset: "+ rule", cutFlows: 3, cutOffloadedFlows: 2 },
       "get-state": {},
+      "repair-network": { changes: [] },
     };
     const handlers = Object.fromEntries(
       Object.entries(usual).map(([method, answer]) => [

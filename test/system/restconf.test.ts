@@ -88,6 +88,18 @@ test("what one protocol changes the other shows, and access control binds both",
   expect(denied).toContain("access-denied");
 });
 
+test("an operation reaches the data process, and its words come back", async () => {
+  fixture.data.answers = { "repair-network": () => ({ changes: ['set interface "eth0" up'] }) };
+  const reply = await runProgram("curl", [
+    ...["-sk", "-u", `rita:${PASSWORD}`, "-X", "POST"],
+    `https://127.0.0.1:${port}/restconf/operations/flowlift-interfaces:repair-network`,
+  ]);
+  fixture.data.answers = {};
+  expect(JSON.parse(reply)).toEqual({
+    "flowlift-interfaces:output": { change: ['set interface "eth0" up'] },
+  });
+});
+
 test("a port that is taken fails the commit, and the old place goes on", async () => {
   const taken = createServer();
   const other = await new Promise<number>((resolve) => {
