@@ -111,7 +111,7 @@ interface BootInputs {
 async function fillBootFiles(folder: string, work: string, inputs: BootInputs): Promise<void> {
   const { release } = readModuleTree(inputs.kernelFolder);
   const kernel = readFileSync(join(inputs.kernelFolder, "boot", `vmlinuz-${release}`));
-  const initrd = await makeInitrd({ ...inputs, mtime: inputs.time });
+  const initrd = makeInitrd({ ...inputs, mtime: inputs.time });
   writeFileSync(join(folder, "vmlinuz"), kernel);
   writeFileSync(join(folder, "initrd"), initrd);
   const files = { kernel, initrd, commandLine: COMMAND_LINE };

@@ -18,29 +18,36 @@ mount -t tmpfs -o mode=0755,nosuid,nodev,size=16m run /run
 # $1: names a list of modules, each after those that it needs
 load() { while read -r file; do insmod "/modules/$file" 2>/dev/null; done < "/modules/$1"; }
 
+# $1: name of a partition. Only words of the shell itself: each program costs time under emulation.
 partition() {
   for entry in /sys/class/block/*/uevent; do
-    if grep -qx "PARTNAME=$1" "$entry"; then
+    while read -r line; do
+      [ "$line" = "PARTNAME=$1" ] || continue
       entry=${entry%/uevent}
-      echo "/dev/${entry##*/}"
+      found=/dev/${entry##*/}
       return 0
-    fi
+    done < "$entry"
   done
   return 1
 }
 
-# $1: offset, $2: length, $3: wanted text; looks at whole disks
-disk_with() {
+# Calls $1 with each whole disk until it holds; disks with partitions are not looked at.
+disk_that() {
   for entry in /sys/block/*; do
     name=${entry##*/}
-    case "$name" in loop*|ram*|sr*|fd*|zram*) continue ;; esac
-    found=$(dd if="/dev/$name" bs=1 skip="$1" count="$2" 2>/dev/null | tr -d '\000')
-    if [ "$found" = "$3" ]; then echo "/dev/$name"; return 0; fi
+    case "$name" in loop* | ram* | sr* | fd* | zram*) continue ;; esac
+    [ -e "$entry/${name}1" ] || [ -e "$entry/${name}p1" ] && continue
+    found=/dev/$name
+    "$1" && return 0
   done
   return 1
 }
 
-find_root() { root=$(partition flowlift-root) || root=$(disk_with 0 4 hsqs); }
+is_squashfs() { read -r -n 4 magic < "$found" && [ "$magic" = hsqs ]; }
+# Superblock of ext4: the label lies at 1024 + 120.
+is_data() { [ "$found" != "$root" ] && [ "$(dd if="$found" bs=8 skip=143 count=2 2>/dev/null | tr -d '\000')" = flowlift-data ]; }
+
+find_root() { { partition flowlift-root || disk_that is_squashfs; } && root=$found; }
 
 load early
 if ! find_root; then
@@ -64,7 +71,8 @@ mount -t overlay -o "lowerdir=$lower,upperdir=/ram/upper,workdir=/ram/work" over
   fail 'the overlay cannot be mounted'
 
 # Mounting is left to the init: it checks the volume first.
-data=$(disk_with 1144 16 flowlift-data) || data=$(partition flowlift-data) || data=''
+data=''
+if disk_that is_data || partition flowlift-data; then data=$found; fi
 mkdir -p /run/flowlift
 echo "$data" > /run/flowlift/data-device
 

@@ -1,17 +1,16 @@
 /**
  * The initial RAM disk: busybox, the modules that reach the root file system, and one script.
  *
- * Effect: reads the unpacked packages; runs zstd.
+ * Effect: reads the unpacked packages.
  */
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { type CpioEntry, packCpio } from "./cpio.ts";
 import { closeModules, type ModuleRow, moduleReader, readModuleTree } from "./kernel-modules.ts";
-import { runTool } from "./run-tool.ts";
 
 const FOLDERS = ["bin", "dev", "image", "modules", "proc", "ram", "root", "run", "sys"];
 /** Applets that the script calls; the shell finds them as programs. */
-const APPLETS = "dd echo grep insmod mkdir chmod mount poweroff sh sleep switch_root tr".split(" ");
+const APPLETS = "dd insmod mkdir chmod mount poweroff sh sleep switch_root tr".split(" ");
 
 export interface InitrdInputs {
   readonly busybox: Buffer;
@@ -21,12 +20,9 @@ export interface InitrdInputs {
   readonly mtime: number;
 }
 
-/** Returns the compressed archive. */
-export async function makeInitrd(inputs: InitrdInputs): Promise<Buffer> {
-  const archive = packCpio(listEntries(inputs), inputs.mtime);
-  return await runTool("zstd", ["-19", "--single-thread", "--quiet", "--stdout"], {
-    input: archive,
-  });
+/** Returns the archive, uncompressed: the disk is compressed as a whole, and the kernel has nothing to inflate. */
+export function makeInitrd(inputs: InitrdInputs): Buffer {
+  return packCpio(listEntries(inputs), inputs.mtime);
 }
 
 function listEntries(inputs: InitrdInputs): CpioEntry[] {
