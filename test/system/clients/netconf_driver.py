@@ -1,6 +1,7 @@
 """Drives ncclient: one JSON command a line on stdin, one JSON result a line on stdout.
 
-{"session": "a", "connect": {...}}            opens a session ("base": "1.0" offers no other)
+{"session": "a", "connect": {...}}            opens a session ("base": "1.0" offers no other;
+                                              "called": true waits to be called at the port)
 {"session": "a", "call": "lock", "args": {}}  calls a method of ncclient's manager
 {"session": "a", "rpc": "<get/>"}             sends an operation as it is
 """
@@ -19,10 +20,10 @@ OLD_CAPABILITIES = [item for item in ALL_CAPABILITIES if not item.endswith("base
 sessions = {}
 
 
-def connect(name, port, username, key, base="1.1", host="127.0.0.1"):
+def connect(name, port, username, key, base="1.1", host="127.0.0.1", called=False):
     old = base == "1.0"
     DefaultDeviceHandler._BASE_CAPABILITIES = OLD_CAPABILITIES if old else ALL_CAPABILITIES
-    session = manager.connect(
+    session = (manager.call_home if called else manager.connect)(
         host=host, port=port, username=username, key_filename=key, hostkey_verify=False,
         allow_agent=False, look_for_keys=False, timeout=20)
     sessions[name] = session
