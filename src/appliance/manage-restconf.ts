@@ -15,7 +15,7 @@ import { childNode, readBoolean, readNumber, readText } from "../lib/service/dat
 import type { ConfigData, ConfigProblem } from "../lib/service/provider.ts";
 import type { Applier, ApplyOutcome } from "../management/applier.ts";
 import type { ManagementServer } from "../management/management-server.ts";
-import { RestconfServer } from "../management/restconf/restconf-server.ts";
+import type { RestconfServer } from "../management/restconf/restconf-server.ts";
 import type { ClientCertificates } from "../management/tls/client-certificates.ts";
 import { loadTlsIdentity } from "./tls-identity.ts";
 
@@ -92,7 +92,7 @@ export class RestconfApplier implements Applier {
   /** Serves a connection that the appliance opened. Throws CERTIFICATE_INVALID. */
   async accept(socket: Socket): Promise<void> {
     if (this.#called === undefined) {
-      const server = this.#makeServer();
+      const server = await this.#makeServer();
       this.#called = server;
       await server.prepare();
     }
@@ -121,16 +121,18 @@ export class RestconfApplier implements Applier {
   }
 
   async #serve(place: Place): Promise<Serving> {
-    const server = this.#makeServer();
+    const server = await this.#makeServer();
     return { place, server, port: await server.start(place) };
   }
 
-  #makeServer(): RestconfServer {
+  /** Loaded when it is needed: a VM that serves none boots without it. */
+  async #makeServer(): Promise<RestconfServer> {
     const management = this.#management;
     if (management === undefined) {
       throw new FlowliftError("PORT_IN_USE", "RESTCONF cannot be served before the datastores are");
     }
-    return new RestconfServer({
+    const restconf = await import("../management/restconf/restconf-server.ts");
+    return new restconf.RestconfServer({
       operations: management.operations,
       registry: management.registry,
       authenticator: management.users,
