@@ -11,7 +11,8 @@ const BEGIN = "probe-begins";
 const END = "probe-ends";
 
 const START = `#!/bin/busybox sh
-/bin/busybox mkdir -p /probe /proc
+/bin/busybox mkdir -p /probe /dev
+/bin/busybox mount -t devtmpfs dev /dev
 /bin/busybox mount -t tmpfs tmpfs /probe
 /bin/busybox mkdir -p /probe/proc /probe/dev /probe/bin
 /bin/busybox cp /bin/busybox /probe-loop /probe/bin/

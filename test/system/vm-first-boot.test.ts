@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { TRY_INTERVAL_MS } from "../../src/appliance/first-boot/install-code.ts";
 import { prepareVms } from "../../src/cli/prepare-vms.ts";
 import { fetchHostKey } from "../../src/lab/host-key.ts";
 import { formatFingerprint } from "../../src/lab/vm/lab-vms.ts";
@@ -57,41 +58,54 @@ test("the console shows the host key's fingerprint and what was wrong with the d
   expect(console()).toMatch(/day0.*(nonsense|urn:x)/);
 });
 
-test("without a supplied key NETCONF lets nobody in; the banner's own line installs the first one", async () => {
-  await expect(site.openNetconf()).rejects.toThrow("Cannot open NETCONF");
-  const line = /flowlift connect [^\r\n]*--install-key[^\r\n]*/.exec(console())?.[0] ?? "";
-  const code = /--code ([A-Z0-9]{4}-[A-Z0-9]{4})/.exec(line)?.[1];
-  expect(code, line).toBeDefined();
-  const main = join(findProjectRoot(), LAB_DIST_DIRECTORY, "cli", "main.js");
-  const socket = ["--socket", site.machine.files.manageSocket];
-  const key = ["--install-key", `${netconfPlace().keyFile}.pub`];
-  const install = (with_: string) =>
-    spawnSync(process.execPath, [main, "connect", "red/gw", ...socket, ...key, "--code", with_], {
-      encoding: "utf8",
-    });
-  expect(install("AAAA-AAAA").status).not.toBe(0);
-  expect(install(code ?? "")).toMatchObject({ status: 0 });
-  const netconf = await site.openNetconf();
-  const reply = await netconf.mustCall(
-    `<get><filter><appliance xmlns="${NS_SYSTEM}"/></filter></get>`,
-  );
-  netconf.close();
-  expect(readElement(reply, "day-0")).toBe("refused");
-  expect(reply).toMatch(/<document>day0<\/document>/);
-});
+test(
+  "without a supplied key NETCONF lets nobody in; the banner's own line installs the first one",
+  async () => {
+    const { host, port } = netconfPlace();
+    const hostKey = await fetchHostKey(host, port);
+    await expect(site.openNetconf(hostKey)).rejects.toThrow("Cannot open NETCONF");
+    const line = /flowlift connect [^\r\n]*--install-key[^\r\n]*/.exec(console())?.[0] ?? "";
+    const code = /--code ([A-Z0-9]{4}-[A-Z0-9]{4})/.exec(line)?.[1];
+    expect(code, line).toBeDefined();
+    const main = join(findProjectRoot(), LAB_DIST_DIRECTORY, "cli", "main.js");
+    const socket = ["--socket", site.machine.files.manageSocket];
+    const key = ["--install-key", `${netconfPlace().keyFile}.pub`];
+    const install = (with_: string) =>
+      spawnSync(process.execPath, [main, "connect", "red/gw", ...socket, ...key, "--code", with_], {
+        encoding: "utf8",
+      });
+    expect(install("AAAA-AAAA")).toMatchObject({ status: 1, stdout: "" });
+    await new Promise((resolve) => setTimeout(resolve, TRY_INTERVAL_MS));
+    const { status, stderr } = install(code ?? "");
+    expect(status, stderr).toBe(0);
+    const netconf = await site.openNetconf(hostKey);
+    const reply = await netconf.mustCall(
+      `<get><filter><appliance xmlns="${NS_SYSTEM}"/></filter></get>`,
+    );
+    netconf.close();
+    expect(readElement(reply, "day-0")).toBe("refused");
+    expect(reply).toMatch(/<document>day0<\/document>/);
+  },
+  BOOT_MS,
+);
 
-test("nothing listens in the VM but NETCONF, and no route leaves its tenant's networks", async () => {
-  await eventually("the observer reports", () => readProbe(console()) !== undefined, BOOT_MS);
-  const probe = readProbe(console()) ?? new Map<string, readonly string[]>();
-  const listeners = listListeners(probe);
-  expect(listeners).toContain(`tcp6 ${"0".repeat(32)}:${NETCONF_HEX}`);
-  const others = listeners.filter((one) => !one.endsWith(`:${NETCONF_HEX}`));
-  expect(others).toEqual([]);
-  const routes = probe.get("route") ?? [];
-  expect(routes.length).toBeGreaterThan(0);
-  expect(routes.filter((route) => route.startsWith("default"))).toEqual([]);
-  expect(routes.filter((route) => !/dev (lo|inside|outside)\b/.test(route))).toEqual([]);
-});
+test(
+  "nothing listens in the VM but NETCONF, and no route leaves its tenant's networks",
+  async () => {
+    const netconf = `tcp6 ${"0".repeat(32)}:${NETCONF_HEX}`;
+    const look = () => readProbe(console()) ?? new Map<string, readonly string[]>();
+    await eventually("NETCONF listens", () => listListeners(look()).includes(netconf), BOOT_MS);
+    const probe = look();
+    const listeners = listListeners(probe);
+    const others = listeners.filter((one) => !one.endsWith(`:${NETCONF_HEX}`));
+    expect(others).toEqual([]);
+    const routes = probe.get("route") ?? [];
+    expect(routes.length).toBeGreaterThan(0);
+    expect(routes.filter((route) => route.startsWith("default"))).toEqual([]);
+    expect(routes.filter((route) => !/dev (lo|inside|outside)\b/.test(route))).toEqual([]);
+  },
+  BOOT_MS,
+);
 
 test("the host has no address on any network of the tenant, and forwards nothing", () => {
   const netns = site.lab.description.host.netns;

@@ -21,8 +21,8 @@ export interface VmSite {
   readonly cli: LabCli;
   readonly lab: Lab;
   readonly machine: LabMachine;
-  /** Opens a session through the management port. */
-  openNetconf(): Promise<NetconfClient>;
+  /** Opens a session through the management port; `hostKey` where nobody has asked for it yet. */
+  openNetconf(hostKey?: string): Promise<NetconfClient>;
   stop(): Promise<void>;
 }
 
@@ -48,7 +48,7 @@ export async function startVmSite(vm: LabVmOptions): Promise<VmSite> {
     cli,
     lab,
     machine: lab.machine(VM),
-    openNetconf: () => NetconfClient.connect(netconf),
+    openNetconf: (hostKey = netconf.hostKey) => NetconfClient.connect({ ...netconf, hostKey }),
     stop: async () => {
       await lab.stop();
       cli.dispose();
