@@ -3,7 +3,7 @@
  *
  * Effect: calls the data process and the helper.
  */
-import { type as osType, release } from "node:os";
+import { type as osType, release, uptime } from "node:os";
 import { describeError } from "../lib/base/errors.ts";
 import { connectLocalRpc } from "../lib/base/local-rpc.ts";
 import type { Log } from "../lib/base/log.ts";
@@ -91,6 +91,7 @@ export class ApplianceApplier implements Applier {
       },
       "ietf-system:system-state": {
         platform: { "os-name": osType(), "os-release": release(), machine: process.arch },
+        clock: formatClock(new Date(), uptime()),
       },
     };
     if (dataLink.state === "away") return own;
@@ -109,6 +110,16 @@ export class ApplianceApplier implements Applier {
       helper.close();
     }
   }
+}
+
+/** Whole seconds: the time of boot must not tremble from one answer to the next. */
+function formatClock(now: Date, uptimeSec: number): Readonly<Record<string, string>> {
+  const format = (ms: number): string =>
+    new Date(Math.round(ms / 1_000) * 1_000).toISOString().replace(/\.\d+Z$/, "+00:00");
+  return {
+    "current-datetime": format(now.getTime()),
+    "boot-datetime": format(now.getTime() - uptimeSec * 1_000),
+  };
 }
 
 function readHostname(config: ConfigData): string | undefined {

@@ -18,10 +18,11 @@ import { CallHomeApplier } from "./manage-call-home.ts";
 import { DataLink } from "./manage-data-link.ts";
 import { formatFirstBoot, readFirstBootReport, showBanner } from "./manage-guest.ts";
 import { type RunningManagePort, serveManagePort } from "./manage-port/manage-port.ts";
+import { type PowerOptions, registerPower } from "./manage-power.ts";
 import { RestconfApplier } from "./manage-restconf.ts";
 import { listListenPoints } from "./manage-settings.ts";
 import { TlsApplier } from "./manage-tls.ts";
-import { APPLIANCE_MODULES } from "./modules.ts";
+import { listApplianceModules } from "./modules.ts";
 import { type ApplianceSettings, DATA_SOCKET_NAME, HELPER_SOCKET_NAME } from "./settings.ts";
 
 export const HOST_KEY_NAME = "ssh_host_ed25519_key";
@@ -47,9 +48,8 @@ export async function startManage(settings: ApplianceSettings): Promise<RunningM
   const report = readFirstBootReport(settings.firstBootFile, log);
   const helperSocket = join(settings.runDirectory, HELPER_SOCKET_NAME);
   const tellConsole = async (): Promise<void> => {
-    if (report !== undefined && server !== undefined) {
-      await showBanner(helperSocket, server.dayZero, log);
-    }
+    if (report === undefined || server === undefined) return;
+    await showBanner(helperSocket, server.dayZero, log);
   };
   const applier = new ApplianceApplier({
     dataLink,
@@ -71,7 +71,7 @@ export async function startManage(settings: ApplianceSettings): Promise<RunningM
   );
   server = await ManagementServer.start({
     searchDirectories: defaultYangDirectories(root),
-    modules: APPLIANCE_MODULES,
+    modules: listApplianceModules(settings.profile ?? "all"),
     applier,
     appliers: [restconf, tls, callHome],
     stateDirectory: settings.stateDirectory,
@@ -86,7 +86,7 @@ export async function startManage(settings: ApplianceSettings): Promise<RunningM
     log,
   });
   restconf.attach(server);
-  registerOperations(server, dataLink);
+  registerOperations(server, dataLink, { helperSocket, isInVm: report !== undefined, log });
   tls.attach(server);
   void dataLink.run();
   const { ports } = server;
@@ -106,7 +106,12 @@ export async function startManage(settings: ApplianceSettings): Promise<RunningM
   };
 }
 
-function registerOperations(server: ManagementServer, dataLink: DataLink): void {
+function registerOperations(
+  server: ManagementServer,
+  dataLink: DataLink,
+  power: PowerOptions,
+): void {
+  registerPower(server, power);
   server.operations.register("flowlift-interfaces:repair-network", async () =>
     ok({ change: await dataLink.repairNetwork() }),
   );

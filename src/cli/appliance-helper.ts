@@ -2,6 +2,7 @@
 import { runFirstBoot } from "../appliance/first-boot/first-boot.ts";
 import { GuestConsole } from "../appliance/first-boot/guest-operations.ts";
 import { GUEST_PLACES } from "../appliance/first-boot/places.ts";
+import { makePowerOperations } from "../appliance/first-boot/power-operations.ts";
 import { startHelper } from "../appliance/helper.ts";
 import { readApplianceSettings } from "../appliance/manage-settings.ts";
 import { FlowliftError } from "../lib/base/errors.ts";
@@ -39,7 +40,8 @@ async function serveGuest(stopped: Promise<unknown>): Promise<void> {
   const log = createLog("helper");
   const booted = await runFirstBoot(GUEST_PLACES, log);
   const guest = new GuestConsole(GUEST_PLACES, booted, log);
-  const server = await startHelper(booted.settings, log, guest.operations);
+  const operations = { ...guest.operations, ...makePowerOperations(log) };
+  const server = await startHelper(booted.settings, log, operations);
   process.stdout.write("READY\n");
   await stopped;
   guest.stop();

@@ -3,9 +3,11 @@
  *
  * Pure wiring: each handler reads XML, calls the core, and writes XML.
  */
+
+import { err } from "../lib/base/result.ts";
 import type { NamespaceOfModule } from "../lib/netconf/error-path.ts";
 import { NS_MONITORING, NS_NETCONF } from "../lib/netconf/names.ts";
-import type { RpcError } from "../lib/netconf/rpc-error.ts";
+import { protocolError, type RpcError } from "../lib/netconf/rpc-error.ts";
 import type { YangModule } from "../lib/yang/module-list.ts";
 import type { AuditLog } from "./core/audit-log.ts";
 import type { EventBus } from "./core/event-bus.ts";
@@ -72,9 +74,7 @@ function listHandlers(
     }
   };
   for (const { kind, module, name, namespace } of known) {
-    const handler = kind === "rpc" ? operations.handlerOf(`${module}:${name}`) : undefined;
-    if (handler === undefined) continue;
-    add(namespace, { [name]: makeModuleRpc(operations, `${module}:${name}`, handler) });
+    if (kind === "rpc") add(namespace, { [name]: callModule(operations, module, name) });
   }
   add(NS_NETCONF, {
     ...makeReadHandlers(reading),
@@ -85,4 +85,16 @@ function listHandlers(
   add(NS_NMDA, makeNmdaHandlers(reading));
   add(NS_NOTIFICATION, { "create-subscription": makeSubscribeHandler(operations, bus, moduleOf) });
   return byName;
+}
+
+/** Looked up at each call: what serves the datastores registers operations after this server began. */
+function callModule(operations: Operations, module: string, name: string): RpcHandler {
+  return async (call) => {
+    const handler = operations.handlerOf(`${module}:${name}`);
+    if (handler !== undefined) {
+      return await makeModuleRpc(operations, `${module}:${name}`, handler)(call);
+    }
+    const text = `This server has no operation "${name}" in "${call.operation.namespace}"`;
+    return err(protocolError("operation-not-supported", text));
+  };
 }
