@@ -7,6 +7,7 @@ import { readFileSync } from "node:fs";
 import { FlowliftError } from "../lib/base/errors.ts";
 import { readSetting } from "../lib/base/settings.ts";
 import type { ListenPoint } from "../management/ssh-server.ts";
+import { APPLIANCE_PROFILES, isApplianceProfile } from "./modules.ts";
 import type { ApplianceSettings } from "./settings.ts";
 
 /** systemd's convention: inherited sockets start here. */
@@ -46,6 +47,10 @@ export function checkApplianceSettings(value: unknown, file: string): ApplianceS
   if (!isListOf(value["interfaces"], isText)) fail('"interfaces" is a list of names');
   const dayZero = value["dayZeroConfigFile"];
   if (dayZero !== undefined && !isText(dayZero)) fail('"dayZeroConfigFile" is a path');
+  const profile = value["profile"];
+  if (profile !== undefined && !isApplianceProfile(profile)) {
+    fail(`"profile" is one of ${APPLIANCE_PROFILES.join(", ")}`);
+  }
   return value as unknown as ApplianceSettings;
 }
 

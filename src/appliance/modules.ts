@@ -1,6 +1,26 @@
 /** The YANG modules of an appliance, in one table. Pure. */
 import type { YangModuleRequest } from "../lib/yang/yang-context.ts";
 
+/** Which functions an appliance has. A firewall is in all of them. */
+export const APPLIANCE_PROFILES = ["nat", "lb", "firewall", "all"] as const;
+export type ApplianceProfile = (typeof APPLIANCE_PROFILES)[number];
+
+/** Tells whether this is the name of a profile. */
+export function isApplianceProfile(name: unknown): name is ApplianceProfile {
+  return (APPLIANCE_PROFILES as readonly unknown[]).includes(name);
+}
+
+/** The modules of functions that not every profile has. */
+const PROFILES_OF: Readonly<Record<string, readonly ApplianceProfile[]>> = {
+  "ietf-nat": ["nat", "all"],
+  "flowlift-load-balancer": ["lb", "all"],
+};
+
+/** Returns the modules of a profile: what it does not have cannot be configured. */
+export function listApplianceModules(profile: ApplianceProfile): readonly YangModuleRequest[] {
+  return APPLIANCE_MODULES.filter(({ name }) => PROFILES_OF[name]?.includes(profile) ?? true);
+}
+
 /** Features are those that the three functions carry out; the rest is unknown to a client. */
 export const APPLIANCE_MODULES: readonly YangModuleRequest[] = [
   { name: "iana-if-type" },

@@ -4,6 +4,8 @@
  * Pure: types only. `flowlift appliance-manage|appliance-data|appliance-helper --settings FILE` read it.
  */
 
+import type { ApplianceProfile } from "./modules.ts";
+
 /** One JSON file serves the three processes of one appliance. */
 export interface ApplianceSettings {
   /** Name of the appliance, for logs and the NETCONF banner. */
@@ -35,6 +37,8 @@ export interface ApplianceSettings {
   readonly firstBootFile?: string;
   /** Names of the data interfaces in mark-index order (first is 1). */
   readonly interfaces: readonly string[];
+  /** Which functions can be configured. Default: all. */
+  readonly profile?: ApplianceProfile;
   /** Loaded as startup when no startup datastore exists yet (RFC 7951 JSON, or an XML `<config>`). */
   readonly dayZeroConfigFile?: string;
   /** Distinguishes a reboot of the VM (load startup) from a restart of the process (restore running). */

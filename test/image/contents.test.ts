@@ -12,6 +12,7 @@ import {
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { APPLIANCE_PROFILES } from "../../src/appliance/modules.ts";
 import { formatOsRelease } from "../../src/image/app-layer.ts";
 import { bundleAppliance, formatGuestSubcommands } from "../../src/image/bundle.ts";
 import { listImageFiles, nameImageFiles } from "../../src/image/image-files.ts";
@@ -20,7 +21,7 @@ import { findImagePaths } from "../../src/image/image-paths.ts";
 import { BASE_BUILDER, IMAGE_BUILDER } from "../../src/image/input-digest.ts";
 import { closeModules, parseModuleList } from "../../src/image/kernel-modules.ts";
 import { formatManifest, parseManifest } from "../../src/image/manifest.ts";
-import { IMAGE_PROFILES, isImageProfile } from "../../src/image/profile.ts";
+import { IMAGE_PROFILES, IMAGE_PROFILES, isImageProfile } from "../../src/image/profile.ts";
 import { BASE_SETS_KEPT_MAX, pruneCache } from "../../src/image/prune-cache.ts";
 import { formatSbom } from "../../src/image/sbom.ts";
 import { listTree, Stage } from "../../src/image/stage.ts";
@@ -213,4 +214,8 @@ test("the cache keeps the newest base sets, and the one in use whatever its age"
   const newest = BASE_SETS_KEPT_MAX + 1;
   const kept = ["base-0", `base-${newest - 1}`, `base-${newest}`, "packages", "work-new"];
   expect(readdirSync(folder).sort()).toEqual(kept.sort());
+});
+
+test("an image's profiles are those of an appliance", () => {
+  expect(IMAGE_PROFILES).toEqual(APPLIANCE_PROFILES);
 });

@@ -22,6 +22,8 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Log } from "../../lib/base/log.ts";
 import { MANAGE_PORT_NAME, OFFLOAD_PORT_NAME } from "../../lib/guest/contract.ts";
+import { readImageProfile } from "../image-version.ts";
+import { isApplianceProfile } from "../modules.ts";
 import type { ApplianceSettings } from "../settings.ts";
 import { InstanceStore } from "./instance-store.ts";
 import { listKernelLinks } from "./kernel-links.ts";
@@ -199,7 +201,9 @@ function makeSettings(
   report: FirstBootReport,
 ): ApplianceSettings {
   const { dataDirectory, portsDirectory, runDirectory } = places;
+  const profile = readImageProfile(places.releaseFile);
   return {
+    ...(isApplianceProfile(profile) ? { profile } : {}),
     name: hostname,
     runDirectory: places.socketsDirectory,
     stateDirectory: join(dataDirectory, "state"),
