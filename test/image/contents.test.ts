@@ -21,7 +21,7 @@ import { findImagePaths } from "../../src/image/image-paths.ts";
 import { BASE_BUILDER, IMAGE_BUILDER } from "../../src/image/input-digest.ts";
 import { closeModules, parseModuleList } from "../../src/image/kernel-modules.ts";
 import { formatManifest, parseManifest } from "../../src/image/manifest.ts";
-import { IMAGE_PROFILES, IMAGE_PROFILES, isImageProfile } from "../../src/image/profile.ts";
+import { IMAGE_PROFILES, isImageProfile } from "../../src/image/profile.ts";
 import { BASE_SETS_KEPT_MAX, pruneCache } from "../../src/image/prune-cache.ts";
 import { formatSbom } from "../../src/image/sbom.ts";
 import { listTree, Stage } from "../../src/image/stage.ts";
