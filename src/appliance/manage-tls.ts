@@ -7,6 +7,7 @@
  */
 import { X509Certificate } from "node:crypto";
 import type { Socket } from "node:net";
+import { isDeepStrictEqual } from "node:util";
 import { FlowliftError } from "../lib/base/errors.ts";
 import type { Log } from "../lib/base/log.ts";
 import { ok, type Result } from "../lib/base/result.ts";
@@ -21,7 +22,12 @@ import { loadTlsIdentity } from "./tls-identity.ts";
 
 const IDENTITY_NAME = "netconf-tls";
 const NOTHING_LATE: ApplyOutcome = { late: [] };
-const NOTHING: TlsConfig = { place: undefined, trust: NO_TRUST };
+const NOTHING: Applied = { place: undefined, trust: NO_TRUST, source: undefined };
+
+interface Applied extends TlsConfig {
+  /** The container as it was configured. */
+  readonly source: unknown;
+}
 
 export class TlsApplier implements Applier {
   /** RESTCONF takes the same ones. */
@@ -31,9 +37,9 @@ export class TlsApplier implements Applier {
   #management: ManagementServer | undefined;
   #server: NetconfTlsServer | undefined;
   #port: number | undefined;
-  #applied: TlsConfig = NOTHING;
-  #prepared: TlsConfig = NOTHING;
-  #before: { readonly transactionId: string; readonly config: TlsConfig } | undefined;
+  #applied: Applied = NOTHING;
+  #prepared: Applied = NOTHING;
+  #before: { readonly transactionId: string; readonly config: Applied } | undefined;
 
   constructor(stateDirectory: string, log: Log) {
     this.#stateDirectory = stateDirectory;
@@ -52,9 +58,15 @@ export class TlsApplier implements Applier {
     _transactionId: string,
     config: ConfigData,
   ): Promise<Result<undefined, ConfigProblem>> {
+    const source = config["flowlift-tls:netconf-tls"];
+    // Most commits change nothing here, and certificates are slow to read.
+    if (isDeepStrictEqual(source, this.#applied.source)) {
+      this.#prepared = this.#applied;
+      return ok(undefined);
+    }
     const parsed = parseTlsConfig(config);
     if (!parsed.ok) return parsed;
-    this.#prepared = parsed.value; // Commits come one at a time.
+    this.#prepared = { ...parsed.value, source }; // Commits come one at a time.
     return ok(undefined);
   }
 
@@ -74,8 +86,8 @@ export class TlsApplier implements Applier {
 
   async getState(): Promise<ConfigData> {
     if (this.#server === undefined) return {};
-    const { certificate } = loadTlsIdentity(this.#stateDirectory, IDENTITY_NAME);
-    const { accepted, failedHandshakes, refused } = this.#server.counters;
+    const { certificate, counters } = this.#server;
+    const { accepted, failedHandshakes, refused } = counters;
     const state = {
       ...(this.#port === undefined ? {} : { port: this.#port }),
       fingerprint: formatFingerprint(new X509Certificate(certificate)),
@@ -98,7 +110,8 @@ export class TlsApplier implements Applier {
   }
 
   /** The place first: it is what can fail. */
-  async #apply(config: TlsConfig): Promise<void> {
+  async #apply(config: Applied): Promise<void> {
+    if (config === this.#applied) return;
     await this.#move(config.place);
     this.#applied = config;
     this.certificates.trust = config.trust;

@@ -167,7 +167,10 @@ export class RestconfServer {
       (await this.#authentication.check(request.headers.authorization, request.ip));
     if (username === undefined) {
       reply.header("www-authenticate", 'Basic realm="flowlift", charset="UTF-8"');
-      const error = protocolError("access-denied", "A user name and password are needed");
+      const error = protocolError(
+        "access-denied",
+        "A user name and password, or a known client certificate, are needed",
+      );
       return this.#resources.sendError(request, reply, { error, status: 401 });
     }
     const session = this.#makeSession(username, request.ip);

@@ -86,6 +86,11 @@ export class NetconfTlsServer {
     return { cert, key, ca: certificates.authorities, ...TLS_OPTIONS };
   }
 
+  /** The server's own, as PEM. */
+  get certificate(): string {
+    return this.#options.identity.certificate;
+  }
+
   /** The connections that are open, handshakes included. */
   get connections(): number {
     return this.#sockets.size;

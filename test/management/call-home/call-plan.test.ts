@@ -1,5 +1,12 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
-import { parseCallHome } from "../../../src/management/call-home/call-home-config.ts";
+import { findProjectRoot } from "../../../src/lib/base/project-root.ts";
+import {
+  CALL_HOME_CLIENTS_MAX,
+  CALL_HOME_ENDPOINTS_MAX,
+  parseCallHome,
+} from "../../../src/management/call-home/call-home-config.ts";
 import {
   BACK_OFF_FIRST_MS,
   CallPlan,
@@ -100,4 +107,10 @@ test("parseCallHome() fills in what is not configured", () => {
   expect(two?.endpoints[0]?.port).toBe(4335);
   expect(two?.periodic).toEqual({ periodMs: 3_600_000, idleMs: 120_000 });
   expect(parseCallHome({})).toEqual([]);
+});
+
+test("the limits of clients and endpoints are those of the YANG module", () => {
+  const yang = readFileSync(join(findProjectRoot(), "yang/flowlift-call-home.yang"), "utf8");
+  const found = [...yang.matchAll(/max-elements (\d+);/g)].map(([, digits]) => Number(digits));
+  expect(found).toEqual([CALL_HOME_CLIENTS_MAX, CALL_HOME_ENDPOINTS_MAX]);
 });

@@ -1,4 +1,8 @@
+import type { X509Certificate } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { findProjectRoot } from "../../../src/lib/base/project-root.ts";
 import type { IpAddress } from "../../../src/lib/inet/address.ts";
 import {
   type CertToNameRule,
@@ -8,12 +12,17 @@ import {
   NAME_CHARACTERS_MAX,
 } from "../../../src/management/tls/cert-to-name.ts";
 import {
+  CHAIN_LENGTH_MAX,
   type ClientTrust,
   judgeCertificate,
   NO_TRUST,
   type ShownCertificates,
 } from "../../../src/management/tls/client-certificates.ts";
-import { parseCertificate, parseTlsConfig } from "../../../src/management/tls/tls-config.ts";
+import {
+  CERTIFICATE_CHARACTERS_MAX,
+  parseCertificate,
+  parseTlsConfig,
+} from "../../../src/management/tls/tls-config.ts";
 import { issue } from "./certificates.ts";
 
 const authority = issue("authority", "Good");
@@ -121,6 +130,22 @@ describe("judgeCertificate()", () => {
     expect(judge(shown(bob))).toBe("unknown-certificate");
   });
 
+  test("a chain is followed over so many certificates, and no more", () => {
+    for (const [between, expected] of [
+      [CHAIN_LENGTH_MAX - 2, "deep"],
+      [CHAIN_LENGTH_MAX - 1, "deep"],
+      [CHAIN_LENGTH_MAX, "unknown-certificate"],
+    ] as const) {
+      const others: X509Certificate[] = [];
+      let issuer = authority;
+      for (let count = 0; count < between; count++) {
+        issuer = issue("authority", `Between ${count}`, { by: issuer });
+        others.push(issuer.certificate);
+      }
+      expect(judge(shown(issue("client", "deep", { by: issuer }), { others }))).toBe(expected);
+    }
+  });
+
   test("a pinned certificate needs no authority, but its own rule and its time", () => {
     const pinned = {
       ...NO_TRUST,
@@ -158,6 +183,18 @@ describe("parseTlsConfig()", () => {
     for (const text of ["", "AAAA", "no", pem.slice(0, 200)]) {
       expect(parseCertificate(text)).toBeUndefined();
     }
+  });
+
+  test("a certificate's text is bounded, here as in the YANG module", () => {
+    for (const [characters, isTaken] of [
+      [CERTIFICATE_CHARACTERS_MAX - 1, true],
+      [CERTIFICATE_CHARACTERS_MAX, true],
+      [CERTIFICATE_CHARACTERS_MAX + 1, false],
+    ] as const) {
+      expect(parseCertificate(bare.padEnd(characters)) !== undefined).toBe(isTaken);
+    }
+    const yang = readFileSync(join(findProjectRoot(), "yang/flowlift-tls.yang"), "utf8");
+    expect(yang).toContain(`length "1..${CERTIFICATE_CHARACTERS_MAX}"`);
   });
 
   test("names the leaf that is no certificate, or not one of an authority", () => {
