@@ -130,7 +130,7 @@ test("each package is listed once, with a stage that exists", () => {
     .map((line) => line.split("\t"));
   expect(new Set(rows.map(([name]) => name)).size).toBe(rows.length);
   for (const [name, stage, purpose] of rows) {
-    expect(["demo", "test", "full"], name).toContain(stage);
+    expect(["demo", "vm", "test", "full"], name).toContain(stage);
     expect(purpose, name).toBeTruthy();
   }
 });
