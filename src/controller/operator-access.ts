@@ -4,10 +4,11 @@
  * Effect: writes files that their owner alone may read. There is no password and no key that two controllers
  * share: each makes its own, and an operator may put other public keys in its place.
  */
+
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import ssh2 from "ssh2";
 import { FlowliftError } from "../lib/base/errors.ts";
+import { makeSshKeyPair } from "../lib/ssh/key-pair.ts";
 import { replaceFile } from "./journal.ts";
 
 /** The one user of the controller's NETCONF. */
@@ -41,7 +42,7 @@ export function openOperatorFiles(stateDirectory: string): OperatorFiles {
   try {
     if (!existsSync(files.authorizedKeysFile)) {
       const comment = "flowlift-operator";
-      const pair = ssh2.utils.generateKeyPairSync("ed25519", { comment });
+      const pair = makeSshKeyPair(comment);
       replaceFile(files.keyFile, pair.private);
       replaceFile(files.authorizedKeysFile, `${pair.public.trim()}\n`);
     }

@@ -3,10 +3,11 @@
  *
  * Effect: writes below the lab's directory.
  */
+
 import { randomBytes, randomUUID } from "node:crypto";
 import { chmodSync, chownSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import ssh2 from "ssh2";
+import { makeSshKeyPair } from "../lib/ssh/key-pair.ts";
 import { HOST_NAME, planControllerConfig, vmName } from "./controller-config.ts";
 import type { LabAppliance, LabDefinition } from "./definition.ts";
 import { type LabLayout, layoutVm } from "./layout.ts";
@@ -95,7 +96,7 @@ export function writeApplianceFiles(
   const comment = `flowlift-lab-${plan.name}`;
   const inVms = listAppliances(plan).filter((machine) => machine.vmUid !== undefined);
   const vms = new Set(inVms.map(vmName));
-  const keys = ssh2.utils.generateKeyPairSync("ed25519", { comment });
+  const keys = makeSshKeyPair(comment);
   writeFileSync(layout.clientKeyFile, keys.private, { mode: 0o600 });
   writeFileSync(`${layout.clientKeyFile}.pub`, `${keys.public}\n`, { mode: 0o644 });
   for (const tenant of definition.tenants) {

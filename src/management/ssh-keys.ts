@@ -4,12 +4,14 @@
  * Effect: reads and writes key files. Source: sshd(8), AUTHORIZED_KEYS FILE FORMAT.
  * A line with options (from="…", command="…") is refused rather than half obeyed.
  */
+
 import { timingSafeEqual } from "node:crypto";
 import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import ssh2, { type ParsedKey } from "ssh2";
 import { FlowliftError } from "../lib/base/errors.ts";
 import { makeFolder } from "../lib/base/folders.ts";
+import { makeSshKeyPair } from "../lib/ssh/key-pair.ts";
 
 /** An authorized_keys file has a few lines. */
 export const AUTHORIZED_KEYS_BYTES_MAX: number = 256 * 1024;
@@ -26,7 +28,7 @@ export function loadHostKey(path: string): string {
   try {
     if (existsSync(path)) return readFileSync(path, "utf8");
     makeFolder(dirname(path), 0o700);
-    const pair = ssh2.utils.generateKeyPairSync("ed25519", { comment: "flowlift" });
+    const pair = makeSshKeyPair("flowlift");
     const temporary = `${path}.new`;
     writeFileSync(temporary, pair.private, { mode: 0o600, flag: "w" });
     writeFileSync(`${path}.pub`, `${pair.public.trim()}\n`, { mode: 0o644 });

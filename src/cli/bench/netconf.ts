@@ -4,15 +4,17 @@
  * Effect: starts both servers in a folder of its own; netconfd is reached by its stdio subsystem.
  * The client is this process: its own time is part of every figure.
  */
+
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
-import ssh2, { Client, type ClientChannel } from "ssh2";
+import { Client, type ClientChannel } from "ssh2";
 import { FlowliftError } from "../../lib/base/errors.ts";
 import { percentileOf } from "../../lib/base/statistics.ts";
+import { makeSshKeyPair } from "../../lib/ssh/key-pair.ts";
 import { NetconfStream } from "./netconf-stream.ts";
 import { type Figure, type FigureSpec, makeFigure } from "./report.ts";
 
@@ -122,7 +124,7 @@ class Target {
 
   constructor(folder: string) {
     this.#folder = folder;
-    const pair = ssh2.utils.generateKeyPairSync("ed25519");
+    const pair = makeSshKeyPair("bench");
     this.#key = pair.private;
     writeFileSync(join(folder, "key.pub"), pair.public);
     mkdirSync(join(folder, "state"));
