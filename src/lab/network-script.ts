@@ -6,6 +6,9 @@
 import type { LabPlan, PlannedMachine } from "./plan.ts";
 import { listNamespaces } from "./plan.ts";
 
+/** What waits for a VM that has no processor just now; an emulated one may need tenths of a second. */
+export const TAP_QUEUE_PACKETS = 8192;
+
 /** Sysctl name (with slashes) and value; an optional one may be missing from the kernel. */
 interface Sysctl {
   readonly name: string;
@@ -101,6 +104,9 @@ export function formatHostBatch(plan: LabPlan): string {
         ? `link add ${port.interfaceName} type veth peer name ${name} address ${mac} netns ${machine.netns}`
         : `tuntap add dev ${port.interfaceName} mode tap user ${port.tapUid} group ${port.tapUid} vnet_hdr`,
       `link set ${port.interfaceName} alias ${machine.tenant}/${machine.name}/${name}`,
+      ...(port.tapUid === undefined
+        ? []
+        : [`link set ${port.interfaceName} txqueuelen ${TAP_QUEUE_PACKETS}`]),
       `link set ${port.interfaceName} master ${port.bridge}`,
       `link set ${port.interfaceName} up`,
     ]),

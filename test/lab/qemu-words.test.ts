@@ -75,8 +75,8 @@ test("formatQemuWords() attaches taps, and tells the vectors that their queues n
   ]);
   const nics = valuesOf(words, "-device").filter((word) => word.startsWith("virtio-net-pci"));
   expect(nics).toEqual([
-    "virtio-net-pci,netdev=net0,mac=02:f1:01:aa:01:01,romfile=",
-    "virtio-net-pci,netdev=net1,mac=02:f1:01:aa:01:01,romfile=,host_mtu=1400,mq=on,vectors=6",
+    "virtio-net-pci,netdev=net0,mac=02:f1:01:aa:01:01,romfile=,rx_queue_size=1024",
+    "virtio-net-pci,netdev=net1,mac=02:f1:01:aa:01:01,romfile=,rx_queue_size=1024,host_mtu=1400,mq=on,vectors=6",
   ]);
 });
 

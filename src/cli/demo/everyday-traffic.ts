@@ -24,6 +24,7 @@ const UDP_PACKETS_PER_FLOW = 50;
 const UDP_RATE_PPS = 4000;
 const DNS_QUERIES = 500;
 const PINGS = 50;
+const PING_INTERVAL_MS = 10;
 const REAL_SERVERS = ["real1", "real2", "real3"];
 
 /** Servers of one tenant; they run until the demo ends. */
@@ -119,7 +120,7 @@ async function resolveNames(context: DemoContext, tenant: DemoTenant): Promise<v
 }
 
 async function ping(context: DemoContext, tenant: DemoTenant, target: string): Promise<void> {
-  const words = formatPing(target, PINGS);
+  const words = formatPing(target, PINGS, PING_INTERVAL_MS * context.slowness);
   const outcome = await context.lab.run(`${tenant.name}/client1`, words);
   const result = parsePing(outcome.stdout);
   if (result?.received !== PINGS) {

@@ -29,6 +29,9 @@ export const PORT_RECONNECT_SEC = 1;
 /** Translated code that QEMU keeps; a small guest needs no more. */
 export const TRANSLATION_CACHE_MIB = 256;
 
+/** Packets that a vNIC takes before the VM looks; QEMU's most. */
+export const NIC_RING_PACKETS = 1024;
+
 const SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny";
 
 /** Returns the program and its words; no shell reads them. Each name and path may hold any character. */
@@ -160,6 +163,7 @@ function formatNic(nic: VmNic, index: number): string[] {
     `netdev=net${index}`,
     `mac=${nic.mac}`,
     "romfile=",
+    `rx_queue_size=${NIC_RING_PACKETS}`,
     ...(mtuBytes === undefined ? [] : [`host_mtu=${mtuBytes}`]),
     // One vector for each queue, one for control, one for changes of configuration.
     ...(queuePairs === 1 ? [] : ["mq=on", `vectors=${2 * queuePairs + 2}`]),
