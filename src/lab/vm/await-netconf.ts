@@ -1,8 +1,9 @@
 /**
- * Waits until a VM's NETCONF server answers through its management port.
+ * Waits until a VM's NETCONF server answers through its management port, and its packets are handled.
  *
- * Effect: SSH connections, one after the other, until one gets a hello.
- * Limit: ATTEMPT_MS for each, ATTEMPT_PAUSE_MS between them.
+ * Effect: SSH connections, one after the other, until one gets a hello and is told that the data process has
+ * the running configuration.
+ * Limit: ATTEMPT_MS for each, ATTEMPT_PAUSE_MS between them and between questions.
  */
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -12,8 +13,14 @@ import { formatHostKey } from "../host-key.ts";
 
 export const ATTEMPT_MS = 30_000;
 export const ATTEMPT_PAUSE_MS = 250;
-const HELLO_END = "]]>]]>";
-const HELLO_BYTES_MAX = 256 * 1024;
+const MESSAGE_END = "]]>]]>";
+const TEXT_BYTES_MAX = 256 * 1024;
+const NS_NETCONF = "urn:ietf:params:xml:ns:netconf:base:1.0";
+const HELLO = `<hello xmlns="${NS_NETCONF}"><capabilities><capability>urn:ietf:params:netconf:base:1.0</capability></capabilities></hello>`;
+const QUESTION =
+  `<rpc xmlns="${NS_NETCONF}" message-id="1"><get><filter type="subtree">` +
+  '<appliance xmlns="urn:flowlift:system"><state><data-process/></state></appliance></filter></get></rpc>';
+const ANSWER = "<data-process>connected</data-process>";
 
 export interface NetconfPlace {
   readonly host: string;
@@ -39,14 +46,14 @@ export function askNetconf(place: NetconfPlace, signal?: AbortSignal): Promise<s
   const client = new ssh2.Client();
   return new Promise((resolve, reject) => {
     let hostKey = "";
-    let hello = "";
+    let isServing = false;
     const onAbort = (): void => finish(new Error("was aborted"));
     const timer = setTimeout(() => finish(new Error(`took over ${ATTEMPT_MS} ms`)), ATTEMPT_MS);
     const finish = (cause?: unknown): void => {
       clearTimeout(timer);
       signal?.removeEventListener("abort", onAbort);
       client.destroy();
-      if (hello.includes(HELLO_END)) resolve(hostKey);
+      if (isServing) resolve(hostKey);
       else {
         const message = `NETCONF on ${place.host} port ${place.port} does not answer`;
         reject(new FlowliftError("LAB_FAILED", message, { cause }));
@@ -61,11 +68,11 @@ export function askNetconf(place: NetconfPlace, signal?: AbortSignal): Promise<s
           finish(error);
           return;
         }
-        stream.on("data", (chunk: Buffer) => {
-          hello = (hello + chunk.toString("utf8")).slice(-HELLO_BYTES_MAX);
-          if (hello.includes(HELLO_END)) finish();
-        });
         stream.once("close", () => finish());
+        askWhetherServing(stream, () => {
+          isServing = true;
+          finish();
+        });
       }),
     );
     client.connect({
@@ -80,4 +87,24 @@ export function askNetconf(place: NetconfPlace, signal?: AbortSignal): Promise<s
       },
     });
   });
+}
+
+/** Asks again and again on one session (base 1.0) until the data process handles packets. */
+function askWhetherServing(stream: ssh2.ClientChannel, onServing: () => void): void {
+  let text = "";
+  let isGone = false;
+  stream.once("close", () => {
+    isGone = true;
+  });
+  stream.on("data", (chunk: Buffer) => {
+    text = (text + chunk.toString("utf8")).slice(-TEXT_BYTES_MAX);
+    if (text.includes(ANSWER)) onServing();
+    else if (text.includes(MESSAGE_END)) {
+      text = text.slice(text.lastIndexOf(MESSAGE_END) + MESSAGE_END.length);
+      setTimeout(() => {
+        if (!isGone) stream.write(`${QUESTION}${MESSAGE_END}`);
+      }, ATTEMPT_PAUSE_MS);
+    }
+  });
+  stream.write(`${HELLO}${MESSAGE_END}`);
 }
