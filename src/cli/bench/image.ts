@@ -4,6 +4,7 @@
  * Effect: an image, a lab with a VM, one with namespaces, and their traffic.
  */
 import { statSync } from "node:fs";
+import { cpus } from "node:os";
 import type { LabMachine } from "../../lab/vm/lab-machine.ts";
 import type { LabVmOptions } from "../../lab/vm/vm-options.ts";
 import { timeTinyBoot } from "./image-boot.ts";
@@ -16,6 +17,7 @@ import { BenchRig } from "./rig.ts";
 const LAB_NAME = "bench-image";
 const VM = "red-gw";
 const WORTHY_PACKETS = 16;
+const VM_PROCESSORS = 2;
 
 /** Measures every figure of the image. */
 export async function measureImage(
@@ -23,7 +25,11 @@ export async function measureImage(
   announce: (line: string) => void,
 ): Promise<Figure[]> {
   const { prepareVms } = await import("../prepare-vms.ts");
-  const vm = await prepareVms(announce);
+  // As many processors as a small VM gets, where the machine has them.
+  const vm = {
+    ...(await prepareVms(announce)),
+    processors: Math.min(VM_PROCESSORS, cpus().length),
+  };
   const megabytes = statSync(vm.image.qcow2File).size / 1e6;
   const figures = [
     makeFigure({ id: "qcow2-size", unit: "MB", target: { of: "value", bound: "max", at: 80 } }, [
