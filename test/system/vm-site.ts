@@ -40,7 +40,7 @@ export async function startVmSite(vm: LabVmOptions): Promise<VmSite> {
     runDirectory: cli.runDirectory,
     distDirectory: LAB_DIST_DIRECTORY,
     log: SILENT_LOG,
-    vm: { memoryMib: VM_MEMORY_MIB, ...vm },
+    vm: { memoryMib: VM_MEMORY_MIB, processors: 2, ...vm },
   });
   const netconf = lab.description.appliances.find((one) => one.vm === VM)?.netconf;
   if (netconf === undefined) throw new Error("the lab describes its VM");
