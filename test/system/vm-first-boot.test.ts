@@ -77,7 +77,7 @@ test(
     expect(install("AAAA-AAAA")).toMatchObject({ status: 1, stdout: "" });
     await new Promise((resolve) => setTimeout(resolve, TRY_INTERVAL_MS));
     const { status, stderr } = install(code ?? "");
-    expect(status, stderr).toBe(0);
+    expect(status, `${stderr}; the console: ${site.machine.console.readTail()}`).toBe(0);
     const netconf = await site.openNetconf(hostKey);
     const reply = await netconf.mustCall(
       `<get><filter><appliance xmlns="${NS_SYSTEM}"/></filter></get>`,

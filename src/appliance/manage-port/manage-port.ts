@@ -16,7 +16,8 @@ import type { SerialAddress } from "../../lib/serial/port.ts";
 
 const TICK_MS = 250;
 export const REQUEST_BYTES_MAX = 32_768;
-export const REQUEST_TIMEOUT_MS = 10_000;
+/** The key is on the disk before the answer, and a busy host writes slowly; the host waits 75 s. */
+export const REQUEST_TIMEOUT_MS = 60_000;
 /** What sessions show as their source. */
 export const MANAGE_PORT_SOURCE = "manage-port";
 
