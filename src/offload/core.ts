@@ -48,6 +48,8 @@ export interface Revocation {
   readonly deadlineAtMs: number;
   readonly remaining: Map<string, FlowRecord>;
   scanned: boolean;
+  /** Its deadline is over and was told; what is left of it goes on. */
+  isTold: boolean;
   /** Names of all flows that were cut; a tuple that comes back meanwhile is cut again and counted once. */
   readonly cut: Set<string>;
   cutOffloadedFlows: number;

@@ -29,11 +29,20 @@ export function onPolicy(
     deadlineAtMs: core.nowMs + policy.deadlineMs,
     remaining: new Map(),
     scanned: false,
+    isTold: false,
     cut: new Set(),
     cutOffloadedFlows: 0,
   };
+  dropTold(core);
   core.revocations.set(policy.token, revocation);
   for (const record of [...core.byKey.values()]) judgeAgain(core, record, revocation);
+}
+
+/** The new policy has a list of its own to come: late ones before it need not look any further. */
+function dropTold(core: EngineCore): void {
+  for (const { token, isTold } of core.revocations.values()) {
+    if (isTold) core.revocations.delete(token);
+  }
 }
 
 function judgeAgain(core: EngineCore, record: FlowRecord, revocation: Revocation): void {
@@ -79,7 +88,7 @@ export function onPolicyEntries(
   entries: readonly ConntrackEntry[],
 ): void {
   const revocation = core.revocations.get(token);
-  if (revocation === undefined) return; // Its deadline is over.
+  if (revocation === undefined) return; // A later policy looks at all entries again.
   for (const entry of entries) {
     const record = core.findByTuple(entry);
     if (core.judgeEntry(entry).allowed) {
@@ -99,24 +108,29 @@ export function onPolicyScanned(core: EngineCore, token: number): void {
   if (revocation !== undefined) revocation.scanned = true;
 }
 
-/** Reports policy changes that are complete or late. */
+/**
+ * Reports policy changes that are complete or late. A late one goes on: what its list still brings is judged
+ * and cut all the same.
+ */
 export function flushRevocations(core: EngineCore): void {
   for (const revocation of core.revocations.values()) {
     const complete = revocation.scanned && revocation.remaining.size === 0;
-    if (!complete && core.nowMs < revocation.deadlineAtMs) continue;
-    core.revocations.delete(revocation.token);
-    const late = Array.from(revocation.remaining.values(), (record) =>
-      formatTuple(record.entry.original),
-    );
-    if (!revocation.scanned) late.push("flows that were not looked at in time");
+    if (complete) core.revocations.delete(revocation.token);
+    if (revocation.isTold || (!complete && core.nowMs < revocation.deadlineAtMs)) continue;
+    revocation.isTold = true;
     core.emit({
       kind: "policy-done",
       token: revocation.token,
       outcome: {
         cutFlows: revocation.cut.size,
         cutOffloadedFlows: revocation.cutOffloadedFlows,
-        late,
+        late: listLate(revocation),
       },
     });
   }
+}
+
+function listLate({ remaining, scanned }: Revocation): string[] {
+  const late = Array.from(remaining.values(), (record) => formatTuple(record.entry.original));
+  return scanned ? late : [...late, "flows that were not looked at in time"];
 }

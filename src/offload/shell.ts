@@ -33,6 +33,8 @@ import { IDLE_TIMEOUT_TCP_MS, IDLE_TIMEOUT_UDP_MS } from "./limits.ts";
 import { NextHops } from "./next-hops.ts";
 
 /** Entries judged before other work gets its turn. */
+/** How often the kernel is asked for the list of flows when it fails. */
+const POLICY_LISTS_MAX = 3;
 const POLICY_ENTRIES_PER_TURN = 512;
 const NEIGHBOURS_VERIFIED_MS = 30_000;
 /** setTimeout takes no more. */
@@ -143,25 +145,40 @@ class OffloadShell implements OffloadHandle {
     const done = new Promise<PolicyOutcome>((resolve) => this.#policies.set(token, resolve));
     this.#handle({ kind: "conntrack-timeouts", timeouts: readTimeouts() }); // A policy has its own.
     this.#handle({ kind: "policy", token, judge, policyEpoch, deadlineMs });
+    void this.#judgeAll(token);
+    return await done;
+  }
+
+  /** Brings every entry before the judge, also when the commit was answered before the list has ended. */
+  async #judgeAll(token: number): Promise<void> {
+    for (let attempt = 1; attempt <= POLICY_LISTS_MAX && !this.#stopped; attempt++) {
+      try {
+        // A packet that passed the rules of before has confirmed its entry after this, so that the list has it.
+        await waitForGracePeriod();
+        if (this.#stopped) return;
+        await this.#listEntries(token);
+        this.#handle({ kind: "policy-entries-end", token });
+        return;
+      } catch (error) {
+        this.#options.log.error("flows cannot be judged again", {
+          attempt,
+          reason: describeError(error),
+        });
+      }
+    }
+  }
+
+  async #listEntries(token: number): Promise<void> {
     let entries: ConntrackEntry[] = [];
     const judgeEntries = (): void => {
       if (entries.length > 0) this.#handle({ kind: "policy-entries", token, entries });
       entries = [];
     };
-    try {
-      // A packet that passed the rules of before has confirmed its entry after this, so that the list has it.
-      await waitForGracePeriod();
-      if (this.#stopped) return await done;
-      await this.#table.dump((entry) => {
-        entries.push(entry);
-        if (entries.length >= POLICY_ENTRIES_PER_TURN) judgeEntries();
-      });
-      judgeEntries();
-      this.#handle({ kind: "policy-entries-end", token });
-    } catch (error) {
-      this.#options.log.error("flows cannot be judged again", { reason: describeError(error) });
-    }
-    return await done;
+    await this.#table.dump((entry) => {
+      entries.push(entry);
+      if (entries.length >= POLICY_ENTRIES_PER_TURN) judgeEntries();
+    });
+    judgeEntries();
   }
 
   setInterfaces(interfaces: readonly ApplianceInterface[]): void {

@@ -45,7 +45,9 @@ export function nextTickMs(core: EngineCore): number {
   }
   if (core.session !== "down") next = Math.min(next, core.leaseRenewAtMs);
   else if (core.leaseHolds) next = Math.min(next, core.leaseUntilMs);
-  for (const { deadlineAtMs } of core.revocations.values()) next = Math.min(next, deadlineAtMs);
+  for (const { deadlineAtMs, isTold } of core.revocations.values()) {
+    if (!isTold) next = Math.min(next, deadlineAtMs);
+  }
   return next;
 }
 

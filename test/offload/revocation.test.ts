@@ -92,6 +92,41 @@ test("what is not withdrawn by the deadline is late, and is cut when the answer 
   expect(world.deleted).toHaveLength(1);
 });
 
+test("entries that are listed after the deadline are judged and cut all the same", () => {
+  const world = connected();
+  const slow = makeEntry(1, { mark: 0 });
+  const kept = makeEntry(2, { mark: 0 });
+  world.update(slow);
+  world.update(kept);
+  const policy = { judge: forbidOdd, policyEpoch: 2n, deadlineMs: DEADLINE_MS };
+  world.handle({ kind: "policy", token: 1, ...policy });
+  world.advance(DEADLINE_MS);
+  expect(world.policies.get(1)?.late).toContain("flows that were not looked at in time");
+  world.handle({ kind: "policy-entries", token: 1, entries: [slow, kept] });
+  world.handle({ kind: "policy-entries-end", token: 1 });
+  world.work();
+  expect([...world.kernel.values()].map(({ id }) => id)).toEqual([kept.id]);
+  expect(world.policies.size).toBe(1);
+});
+
+test("a late policy is told once, and gives way to the next one", () => {
+  const world = connected(makeEntry(1));
+  world.disconnect();
+  const policy = { judge: forbidOdd, policyEpoch: 2n, deadlineMs: DEADLINE_MS };
+  world.handle({ kind: "policy", token: 1, ...policy });
+  world.advance(DEADLINE_MS);
+  const told = world.policies.get(1);
+  world.policies.delete(1);
+  world.advance(10);
+  expect(told?.late.length).toBeGreaterThan(0);
+  expect(world.policies.size).toBe(0);
+  applyPolicy(world, forbidOdd, 2);
+  world.advance(31_000);
+  expect(world.policies.has(1)).toBe(false);
+  expect(world.policies.has(2)).toBe(true);
+  expect(world.deleted).toHaveLength(1);
+});
+
 test("without a session a forbidden flow's entry is deleted when the lease is over", () => {
   const world = connected(makeEntry(1));
   world.disconnect();
