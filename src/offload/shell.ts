@@ -33,9 +33,9 @@ import { IDLE_TIMEOUT_TCP_MS, IDLE_TIMEOUT_UDP_MS } from "./limits.ts";
 import { NextHops } from "./next-hops.ts";
 
 /** Entries judged before other work gets its turn. */
+const POLICY_ENTRIES_PER_TURN = 512;
 /** How often the kernel is asked for the list of flows when it fails. */
 const POLICY_LISTS_MAX = 3;
-const POLICY_ENTRIES_PER_TURN = 512;
 const NEIGHBOURS_VERIFIED_MS = 30_000;
 /** setTimeout takes no more. */
 const TIMER_MS_MAX = 0x7fff_ffff;
